@@ -1,0 +1,97 @@
+"""The names that users type: strings only, so that help and completion need no torch.
+
+Each registry elsewhere (layouts, preparation steps, explanation methods …) is keyed by these
+names, and a test holds the two together.
+"""
+
+SPLITS = ("train", "val", "test")
+
+LAYOUTS = {
+    "auto": "recognise the layout from the names",
+    "folders": "one folder a class: ROOT/CLASS/**/IMAGE",
+    "cnmc": "C-NMC 2019: fold_*/{all,hem}/UID_SUBJECT_IMAGE_CELL_CLASS.bmp",
+    "manifest": "a CSV with a column path, and any others",
+}
+
+STEPS = {
+    "resize": "resize:SIZE or resize:WIDTHxHEIGHT, exact",
+    "zoom": "zoom:FACTOR, keep the central part",
+    "roi": "roi or roi:margin=0.1, crop to the bounding box of the largest stained contour",
+}
+
+# What the papers call a network → what timm calls it. Any other timm name works as it stands.
+BACKBONES = {
+    "densenet121": "densenet121",
+    "densenet169": "densenet169",
+    "densenet201": "densenet201",
+    "efficientnet_b0": "efficientnet_b0",
+    "efficientnetv2_b0": "tf_efficientnetv2_b0",
+    "inception_v3": "inception_v3",
+    "mobilenet": "mobilenetv1_100",
+    "mobilenetv2": "mobilenetv2_100",
+    "resnet50": "resnet50",
+    "resnet101": "resnet101",
+    "resnet152": "resnet152",
+    "standard_cnn": "leukctl_standard_cnn",
+    "vgg16": "vgg16",
+    "vgg19": "vgg19",
+    "xception": "legacy_xception",
+}
+
+AUGMENTATIONS = {
+    "none": "the images as they are",
+    "basic": "flips, rotation, shift and scale",
+    "mixup": "basic, and convex mixtures of pairs (Zhang et al. 2018)",
+}
+
+BALANCING = {
+    "undersample": "drop rows of the larger classes",
+    "oversample": "repeat rows of the smaller classes",
+}
+
+SPLIT_UNITS = {
+    "auto": "subject when every row has one, else image",
+    "subject": "a subject never stands in two splits",
+    "image": "every image for itself; identical files stay together",
+}
+
+METHODS = {
+    "gradcam": "Grad-CAM (Selvaraju et al. 2017)",
+    "scorecam": "Score-CAM (Wang et al. 2020)",
+    "lime": "LIME (Ribeiro et al. 2016)",
+}
+
+COLORMAPS = ("viridis", "jet", "turbo", "magma")
+
+TARGETS = ("predicted", "label")
+
+CLASSIFIERS = {"xgboost": "gradient-boosted trees (Chen and Guestrin 2016)"}
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+PRECISIONS = {
+    "auto": "bf16 on a GPU that has it, else fp32",
+    "fp32": "32-bit floats throughout",
+    "bf16": "bfloat16 autocast",
+    "fp16": "float16 autocast, GPU only",
+}
+
+REPORT_FORMATS = ("table", "markdown", "json", "csv", "html")
+
+# Metric → what it is. A larger value is better unless the name is in METRICS_DOWN.
+METRICS = {
+    "accuracy": "share of right answers",
+    "balanced_accuracy": "mean sensitivity over the classes",
+    "precision_macro": "mean precision over the classes",
+    "sensitivity_macro": "mean sensitivity (recall) over the classes",
+    "specificity_macro": "mean specificity over the classes",
+    "f1_macro": "mean F1 over the classes",
+    "f1_weighted": "F1 weighted by the size of the classes",
+    "mcc": "Matthews correlation coefficient",
+    "auroc_macro": "mean one-vs-rest area under the ROC curve",
+    "log_loss": "mean negative log-likelihood (nats)",
+    "brier": "mean squared distance of the probabilities to the one-hot label, in [0, 2]",
+    "ece": "expected calibration error, 15 equal bins",
+    "coverage": "share of images with a confident prediction",
+}
+METRICS_DOWN = ("log_loss", "brier", "ece")

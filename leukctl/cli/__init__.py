@@ -1,0 +1,128 @@
+"""The app, the registration of its commands, and the one boundary that errors stop at."""
+
+import errno
+import os
+import signal
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from leukctl import __version__
+from leukctl.cli import options, streams
+from leukctl.errors import ExitStatus, LeukctlError
+
+app = typer.Typer(
+    name="leukctl",
+    # Plain help: rich would cost more time than all the rest of the start.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"leukctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, ensemble, explain and report leukemia classifiers from images of blood cells.
+
+    Every command reads and writes plain files; data goes to standard output, everything else to
+    standard error. Exit status: 0 done; 1 done, and something was found (an input rejected, a
+    metric below its bar); 2 could not be done; 130 interrupted.
+
+    For research, not for diagnosis.
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def _register() -> None:
+    from leukctl.cli import commands
+
+    for name, function in commands.COMMANDS.items():
+        app.command(name)(options.with_manners(function))
+
+
+_register()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run leukctl with ``arguments`` (by default those of the process); return its exit status."""
+    try:
+        status = app(arguments, prog_name="leukctl", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except BrokenPipeError:
+        _close_standard_output()
+        return ExitStatus.DONE
+    except BaseException as error:
+        if _debugging():
+            import traceback
+
+            traceback.print_exc()
+        return _status_of(error)
+
+
+def run() -> NoReturn:
+    """Run leukctl and end the process with its exit status."""
+    # So that temporary files are removed when make or a scheduler ends the job.
+    signal.signal(signal.SIGTERM, _terminate)
+    status = main()
+    # The interpreter flushes standard output once more; by now a reader may have gone.
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_standard_output()
+    sys.exit(status)
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def _debugging() -> bool:
+    return streams.verbosity.debug or os.environ.get("LEUKCTL_DEBUG", "0") not in ("", "0")
+
+
+def _status_of(error: BaseException) -> int:
+    """Print the one line for ``error`` and return the status to end with."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else ExitStatus.FAILED
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        streams.error("interrupted")
+        return ExitStatus.INTERRUPTED
+    streams.error(" ".join(_message(error).split("\n")))
+    return error.exit_status if isinstance(error, LeukctlError) else ExitStatus.FAILED
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, LeukctlError):
+        return str(error)
+    if isinstance(error, TyperException):
+        return f"{error.format_message()} (see leukctl --help)"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "; nothing was written there" if error.errno == errno.ENOSPC else ""
+        return f"{where}{error.strerror or error}{hint}"
+    if isinstance(error, MemoryError):
+        return "out of memory; a smaller --batch-size or fewer --workers may help"
+    return (
+        f"unforeseen {type(error).__name__}: {error} "
+        "(a fault of leukctl; --debug shows where, and a report of it is welcome)"
+    )
+
+
+def _close_standard_output() -> None:
+    # What is still in the buffer has nowhere to go; without this the interpreter would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,114 @@
+"""The options that commands share, each declared once, so that they mean the same everywhere."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from leukctl.cli import streams
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write here instead of to standard output."
+    ),
+]
+RunOutput = Annotated[
+    Path, typer.Option("--output", "-o", metavar="RUN", help="The run folder to make.")
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        envvar="LEUKCTL_ROOT",
+        help="Paths in the manifest start here instead of in the current directory.",
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", metavar="N", min=0, envvar="LEUKCTL_SEED", help="Seed of all that is random."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        envvar="LEUKCTL_WORKERS",
+        help="Processes or threads to read images with.  [default: the processors at hand]",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    typer.Option(
+        "--device", envvar="LEUKCTL_DEVICE", help="Where to compute; auto takes a GPU if there is."
+    ),
+]
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16"],
+    typer.Option(
+        "--precision",
+        envvar="LEUKCTL_PRECISION",
+        help="Of the network's arithmetic; auto is bf16 on a GPU that has it, else fp32.",
+    ),
+]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", metavar="N", min=1, help="Images in a batch.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Raw = Annotated[
+    bool | None,
+    typer.Option(
+        "--raw/--prepared",
+        help="Apply the run's preparation to every image, or to none.  "
+        "[default: to those that prep did not write with it]",
+        show_default=False,
+    ),
+]
+
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar="LEUKCTL_QUIET", help="Say nothing but errors.")
+]
+_Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", envvar="LEUKCTL_VERBOSE", help="Say what is done and why.")
+]
+_Debug = Annotated[
+    bool, typer.Option("--debug", envvar="LEUKCTL_DEBUG", help="Show the traceback of an error.")
+]
+
+
+def with_manners(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--quiet``, ``--verbose`` and ``--debug`` to a command.
+
+    They are appended to its signature, which is what typer reads, so that no command repeats them.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, quiet: bool, verbose: bool, debug: bool, **kwargs: Any) -> Any:
+        streams.verbosity.quiet = quiet
+        streams.verbosity.verbose = verbose
+        streams.verbosity.debug = debug
+        return command(*args, **kwargs)
+
+    signature = inspect.signature(command)
+    extra = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in (("quiet", _Quiet), ("verbose", _Verbose), ("debug", _Debug))
+    ]
+    wrapped.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), *extra]
+    )
+    wrapped.__annotations__ = command.__annotations__ | {
+        "quiet": _Quiet,
+        "verbose": _Verbose,
+        "debug": _Debug,
+    }
+    return wrapped

@@ -1,0 +1,167 @@
+"""Data to standard output, everything else to standard error.
+
+Standard output carries nothing but data, so that commands can be chained. rich is imported only
+when standard error is a terminal and something long is about to run.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from leukctl import files
+from leukctl.errors import InputError
+
+Advance = Callable[[int], None]
+
+_PLAIN_INTERVAL_S = 30.0
+
+
+class _Verbosity:
+    quiet = False
+    verbose = False
+    debug = False
+
+
+verbosity = _Verbosity()
+
+
+def error(message: str) -> None:
+    """Print the one line that a failed command ends with."""
+    _say(f"leukctl: error: {message}")
+
+
+def warn(message: str) -> None:
+    """Print a warning; ``-q`` silences it."""
+    if not verbosity.quiet:
+        _say(f"leukctl: warning: {message}")
+
+
+def note(message: str) -> None:
+    """Print a note; ``-q`` silences it."""
+    if not verbosity.quiet:
+        _say(message)
+
+
+def detail(message: str) -> None:
+    """Print a note that only ``-v`` shows."""
+    if verbosity.verbose and not verbosity.quiet:
+        _say(message)
+
+
+def _say(message: str) -> None:
+    # A message may hold a file's name, and a file's name may hold anything; a closed standard
+    # error is no reason to fail.
+    text = "\n".join(files.printable(line) for line in message.split("\n"))
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def open_output(path: Path | None) -> Iterator[IO[str]]:
+    """Open where data goes: ``path`` atomically, or standard output for None and ``-``."""
+    if path is None or str(path) == "-":
+        yield data_stream()
+    else:
+        with files.atomic_writer(path) as stream:
+            yield stream
+
+
+def data_stream() -> IO[str]:
+    """Return standard output as a UTF-8 text stream that writes line ends as they are."""
+    stdout: Any = sys.stdout
+    if hasattr(stdout, "reconfigure"):
+        stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+    return stdout  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def open_input(path: Path) -> Iterator[tuple[IO[str], str]]:
+    """Open a text input, ``-`` being standard input; yields the stream and its name for errors."""
+    if str(path) == "-":
+        stdin: Any = sys.stdin
+        if hasattr(stdin, "reconfigure"):
+            stdin.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+        yield stdin, "standard input"
+        return
+    try:
+        stream = open(path, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
+    except OSError as problem:
+        raise InputError(problem.strerror or str(problem), file=path) from None
+    with stream:
+        yield stream, str(path)
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int | None, unit: str = "images") -> Iterator[Advance]:
+    """Show how far a long piece of work is; the block gets a callback that takes steps done.
+
+    A bar with rate and time left on a terminal, one plain line every half minute elsewhere,
+    nothing with ``-q``.
+    """
+    if verbosity.quiet:
+        yield lambda step: None
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with _bar(what, total, unit) as advance:
+            yield advance
+    else:
+        yield _plain(what, total, unit)
+
+
+@contextlib.contextmanager
+def _bar(what: str, total: int | None, unit: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total} {task.fields[rate]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=total, rate="")
+        started = time.monotonic()
+        done = 0
+
+        def advance(step: int) -> None:
+            nonlocal done
+            done += step
+            rate = done / max(time.monotonic() - started, 1e-9)
+            bar.update(task, advance=step, rate=f"{rate:.0f} {unit}/s")
+
+        yield advance
+
+
+def _plain(what: str, total: int | None, unit: str) -> Advance:
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(step: int) -> None:
+        nonlocal done, last
+        done += step
+        now = time.monotonic()
+        if now - last >= _PLAIN_INTERVAL_S:
+            last = now
+            of = f"/{total}" if total is not None else ""
+            note(f"{what}: {done}{of} {unit}, {done / (now - started):.1f} {unit}/s")
+
+    return advance
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return an aligned plain-text table; the first column to the left, the others to the right."""
+    cells = [[files.printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(header))]
+    lines = []
+    for row in cells:
+        first, *others = (
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join([first, *others]).rstrip())
+    return "\n".join(lines)

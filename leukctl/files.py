@@ -1,0 +1,153 @@
+"""Atomic writing, safe joining, hashing: the manners that every written file shares."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from leukctl.errors import InputError
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside ``path`` and rename it onto ``path`` when the block succeeds.
+
+    ``mode`` is ``"w"`` (UTF-8, ``\\n`` line ends, undecodable bytes of file names kept) or
+    ``"wb"``. Missing parent folders are made. A symbolic link is followed, and what is no regular
+    file (``/dev/null``, a FIFO) is written straight into, since renaming would replace it.
+    """
+    text: dict[str, Any] = (
+        {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    )
+    target = Path(os.path.realpath(path))
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        with open(target, mode, **text) as stream:
+            yield stream
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        # os.open, and not mkstemp, so that the umask decides who may read the result.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with open(descriptor, mode, **text) as stream:
+            yield stream
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically."""
+    with atomic_writer(path, "wb") as stream:
+        stream.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8."""
+    with atomic_writer(path) as stream:
+        stream.write(text)
+
+
+def to_json(value: Any) -> str:
+    """Return ``value`` as JSON with sorted keys, an indent and a final newline; no NaN."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` to ``path`` atomically as :func:`to_json` renders it."""
+    write_text(path, to_json(value))
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in the JSON file ``path``.
+
+    Raises :class:`InputError` when the file is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except OSError as error:
+        raise InputError(error.strerror or str(error), file=path) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg})", file=path, line=error.lineno) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise InputError("not JSON", file=path) from None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the bytes of ``path`` in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """Join ``relative`` to ``folder``; raise :class:`InputError` where the result would leave it.
+
+    Nothing but names is looked at: the result need not exist.
+    """
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts or "\0" in relative:
+        raise InputError(f"{relative!r} does not stay inside {folder}")
+    return folder.joinpath(*parts)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` on one line: control characters and undecodable bytes as escapes."""
+    return _CONTROL.sub(lambda match: ascii(match.group())[1:-1], text)
+
+
+def clean_name(name: str) -> str:
+    """Return ``name`` as a file name without control characters or undecodable bytes.
+
+    Each is percent-encoded, so that a list of files stays one line a file. Spaces, brackets and
+    commas are kept.
+    """
+    raw = name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return _CONTROL.sub(
+        lambda match: "".join(
+            f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogateescape")
+        ),
+        raw,
+    )
+
+
+def distinct_names(paths: Sequence[str], keys: Sequence[Hashable] | None = None) -> list[str]:
+    """Return a clean, extensionless relative name for every path, no two alike.
+
+    ``a/x.bmp`` becomes ``a/x``. A later path whose name is taken keeps its extension
+    (``a/x.jpg``), and after that gets a number. Names are compared without regard to case, since
+    some file systems do.
+
+    Args:
+        paths: relative POSIX paths.
+        keys: paths with an equal key share one name (repeated rows of a manifest).
+    """
+    given: dict[Hashable, str] = {}
+    taken: set[str] = set()
+    for path, key in zip(paths, keys if keys is not None else paths, strict=True):
+        if key not in given:
+            name = next(name for name in _candidates(path) if name.casefold() not in taken)
+            taken.add(name.casefold())
+            given[key] = name
+    return [given[key] for key in (keys if keys is not None else paths)]
+
+
+def _candidates(path: str) -> Iterable[str]:
+    whole = "/".join(clean_name(part) for part in PurePosixPath(path).parts)
+    stem = str(PurePosixPath(whole).with_suffix("")) if PurePosixPath(whole).suffix else whole
+    yield stem
+    yield whole
+    number = 2
+    while True:
+        yield f"{whole}-{number}"
+        number += 1

@@ -1,0 +1,162 @@
+"""Bytes → uint8 RGB (H, W, 3), safely; uint8 RGB → PNG.
+
+Pillow decodes: it finds truncation, applies CMYK profiles of Adobe's JPEG, and was within a sixth
+of OpenCV's speed on 360x363 JPEG and equal on PNG. OpenCV encodes, three times faster.
+"""
+
+import hashlib
+import io
+import os
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from leukctl.errors import ImageError
+
+Rgb = NDArray[np.uint8]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".jp2")
+MAX_PIXELS = 100_000_000
+
+# Pillow can read formats that start other programs (EPS); hostile input gets none of them.
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_LEVEL = 1
+
+# Our own limit is checked before a pixel is decoded, and is an error instead of a warning.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of an image file; raise :class:`ImageError` where there are none."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ImageError("not a regular file")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from None
+    if not data:
+        raise ImageError("empty file")
+    return data
+
+
+def read_rgb(path: Path) -> Rgb:
+    """Return the image at ``path`` as :func:`decode` does."""
+    return decode(read_bytes(path))
+
+
+def decode(data: bytes) -> Rgb:
+    """Return an encoded image as uint8 RGB, (H, W, 3), C-contiguous.
+
+    The content decides the format, not a name. EXIF rotation is applied; transparency is laid on
+    white; grey, palette and CMYK become RGB; 16-bit values are divided by 257, so that full scale
+    stays full scale. Of several pages the first is taken.
+
+    Raises :class:`ImageError` with the reason: no image, truncated, of floating-point pixels, or
+    of more than :data:`MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _check_size(*image.size)
+                image.load()
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError("not an image, or of a format that is not read") from None
+    except MemoryError:
+        raise ImageError("too large for the memory") from None
+    except Exception as error:  # decoders raise whatever hostile bytes lead them to
+        text = str(error) or type(error).__name__
+        reason = "truncated" if "truncated" in text.lower() else f"damaged ({text})"
+        raise ImageError(reason) from None
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError("no pixels")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width}x{height} pixels, more than {MAX_PIXELS // 10**6} million")
+
+
+def _to_rgb(image: Image.Image) -> Rgb:
+    if image.mode == "F":
+        raise ImageError("floating-point pixels, whose scale is unknown")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        grey = _sixteen_to_eight(np.asarray(image))
+        return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        image = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        image.alpha_composite(layer)
+    return np.array(image.convert("RGB"))
+
+
+def _sixteen_to_eight(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    wide = values.astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65535:
+        raise ImageError("32-bit pixels, whose scale is unknown")
+    return ((wide + 128) // 257).astype(np.uint8)
+
+
+def encode_png(rgb: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> bytes:
+    """Return uint8 RGB (H, W, 3) or grey (H, W) as PNG bytes, the same for the same input.
+
+    Args:
+        text: keys and values (Latin-1) kept in the file as ``tEXt`` chunks.
+    """
+    pixels = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    done, buffer = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
+    if not done:
+        raise ImageError("could not be written as PNG")
+    data = bytes(buffer)
+    chunks = b"".join(
+        _chunk(b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
+        for key, value in (text or {}).items()
+    )
+    header_end = len(_PNG_SIGNATURE) + 12 + 13
+    return data[:header_end] + chunks + data[header_end:]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_text(data: bytes) -> dict[str, str] | None:
+    """Return the ``tEXt`` entries of a PNG whose every chunk is whole, else None.
+
+    The chunks' own checksums are verified, so that a PNG of a crashed disk is not taken for good.
+    """
+    if not data.startswith(_PNG_SIGNATURE):
+        return None
+    found: dict[str, str] = {}
+    place = len(_PNG_SIGNATURE)
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        kind = data[place + 4 : place + 8]
+        body = data[place + 8 : place + 8 + length]
+        end = place + 12 + length
+        if end > len(data) or zlib.crc32(kind + body) != int.from_bytes(data[end - 4 : end]):
+            return None
+        if kind == b"tEXt":
+            key, _, value = body.partition(b"\0")
+            found[key.decode("latin-1")] = value.decode("latin-1")
+        if kind == b"IEND":
+            return found
+        place = end
+    return None
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of ``data`` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

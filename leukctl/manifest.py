@@ -1,0 +1,105 @@
+"""Manifest rows: read, check, write. A manifest is a CSV with a row an image.
+
+Columns: ``path`` (always needed), ``label``, ``subject``, ``source``, ``split``, ``fold``,
+``mask``, ``sha256``; ``prep`` (the chain that prepared the image), ``original`` (the file it was
+prepared from) and ``copy`` (which repetition of a path the row is, as random oversampling writes
+it) are leukctl's own. Any other column passes through.
+"""
+
+import os
+from pathlib import Path
+from typing import IO
+
+from leukctl import catalog, tables
+from leukctl.errors import InputError
+from leukctl.tables import Table
+
+
+def read(stream: IO[str], name: str, require: tuple[str, ...] = ()) -> Table:
+    """Read and check a manifest from a text stream; see :func:`check`."""
+    return check(tables.read(stream, name), require)
+
+
+def read_path(path: Path, require: tuple[str, ...] = ()) -> Table:
+    """Read and check the manifest at ``path``; see :func:`check`."""
+    return check(tables.read_path(path), require)
+
+
+def check(table: Table, require: tuple[str, ...] = ()) -> Table:
+    """Return ``table`` if it is a manifest that has the columns ``require``.
+
+    Raises :class:`InputError` naming file, line and column for a missing column, an empty path, a
+    path on two rows (unless ``copy`` tells them apart), a split that is none of train, val, test,
+    or a fold that is no number.
+    """
+    table.require("path", *require)
+    copies = table.column("copy", "")
+    seen: dict[tuple[str, str], int] = {}
+    for index, path in enumerate(table.column("path")):
+        if not path or "\0" in path:
+            raise table.error(index, "path", "empty" if not path else "holds a NUL byte")
+        first = seen.setdefault((path, copies[index]), index)
+        if first != index:
+            raise table.error(index, "path", f"{path!r} stands on line {table.lines[first]} too")
+    for index, split in enumerate(table.column("split", "")):
+        if split and split not in catalog.SPLITS:
+            raise table.error(
+                index, "split", f"unknown split {split!r} (known: {', '.join(catalog.SPLITS)})"
+            )
+    for index, fold in enumerate(table.column("fold", "")):
+        if fold and not (fold.isascii() and fold.isdigit()):
+            raise table.error(index, "fold", f"{fold!r} is no fold number (0, 1, 2 …)")
+    return table
+
+
+def image_paths(table: Table, root: Path | None = None) -> list[Path]:
+    """Return the file of every row, joined to ``root`` where one is given."""
+    base = root if root is not None else Path()
+    return [base / path for path in table.column("path")]
+
+
+def check_images_exist(table: Table, root: Path | None = None) -> None:
+    """Raise :class:`InputError` for the first row whose image is no file."""
+    for index, path in enumerate(image_paths(table, root)):
+        if not os.path.isfile(path):
+            hint = "" if root is not None else "; --root says where paths start"
+            raise table.error(index, "path", f"no such image: {str(path)!r}{hint}")
+
+
+def classes(table: Table) -> list[str]:
+    """Return the labels that occur, sorted; an empty label is no class."""
+    return sorted({label for label in table.column("label") if label})
+
+
+def check_labels(table: Table, known: list[str]) -> None:
+    """Raise :class:`InputError` for the first label that is neither empty nor in ``known``."""
+    allowed = set(known)
+    for index, label in enumerate(table.column("label", "")):
+        if label and label not in allowed:
+            raise table.error(
+                index, "label", f"unknown label {label!r} (known: {', '.join(known)})"
+            )
+
+
+def rows_of_split(table: Table, split: str) -> list[int]:
+    """Return the indices of the rows whose split is ``split``."""
+    return [index for index, value in enumerate(table.column("split", "")) if value == split]
+
+
+def prep_chain(table: Table) -> str | None:
+    """Return the chain that prepared all the images, or None where none is recorded.
+
+    Raises :class:`InputError` when rows were prepared by different chains.
+    """
+    if "prep" not in table:
+        return None
+    chains = table.column("prep")
+    for index, chain in enumerate(chains):
+        if chain != chains[0]:
+            raise InputError(
+                f"prepared by {chain!r}, where the first row has {chains[0]!r}",
+                file=table.name,
+                line=table.lines[index] if table.lines else None,
+                column="prep",
+            )
+    return chains[0] if chains and chains[0] else None

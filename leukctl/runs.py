@@ -1,0 +1,209 @@
+"""The run folder: what ``train`` and ``fuse`` write and every later command reads.
+
+``run.json`` is written last, so a folder that has one is complete.
+"""
+
+import platform
+import resource
+import sys
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from leukctl import files, predictions
+from leukctl.errors import InputError, UsageError
+from leukctl.predictions import Predictions
+
+SCHEMA = 1
+RUN = "run.json"
+PREDICTIONS = "predictions.csv"
+METRICS = "metrics.json"
+HISTORY = "history.csv"
+ENVIRONMENT = "environment.json"
+WEIGHTS = "model.safetensors"
+TREES = "model.ubj"
+
+
+@dataclass(slots=True)
+class BackboneSpec:
+    """A network without its head, as it can be built again.
+
+    Attributes:
+        name: what the user called it.
+        architecture: its name in timm.
+        model_args: further arguments of ``timm.create_model`` (padding, say).
+        input_size: height and width in pixels.
+        mean, std: of the normalisation, for RGB in [0, 1].
+        weights_sha256: of the file its weights started from, None when drawn at random.
+    """
+
+    name: str
+    architecture: str
+    model_args: dict[str, Any]
+    input_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    weights_sha256: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """The content of ``run.json``.
+
+    Attributes:
+        kind: ``network`` (``train``) or ``fusion`` (``fuse``).
+        classes: in the order of the model's outputs.
+        backbones: one for a network, several for a fusion.
+        head: the arguments that the head is built with.
+        prep: the chain that prepared the training images, None where none is known.
+        options: as resolved, for the record.
+        manifest_sha256: of the manifest as read.
+        files: the SHA-256 of each file that holds weights, checked when they are loaded.
+        folder: where it was read from; not stored.
+    """
+
+    kind: str
+    classes: list[str]
+    backbones: list[BackboneSpec]
+    head: dict[str, Any]
+    prep: str | None
+    options: dict[str, Any]
+    manifest_sha256: str
+    seed: int
+    files: dict[str, str] = field(default_factory=dict)
+    folder: Path = field(default=Path())
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, which tables call the model by."""
+        return self.folder.resolve().name
+
+
+def claim(folder: Path, force: bool) -> None:
+    """Make ``folder`` ready for a new run.
+
+    Raises :class:`UsageError` when it holds a finished run and ``force`` is not given, or when it
+    is a folder with other things in it. With ``force`` the files of the old run are removed, its
+    ``run.json`` first, so that no half-old run can be read.
+    """
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; a run needs a folder")
+    if (folder / RUN).exists() and not force:
+        raise UsageError(f"{folder} holds a finished run; --force replaces it")
+    folder.mkdir(parents=True, exist_ok=True)
+    known = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, *FIGURES)
+    strangers = sorted(item.name for item in folder.iterdir() if item.name not in known)
+    if strangers and not (folder / RUN).exists() and not all(n.startswith(".") for n in strangers):
+        raise UsageError(f"{folder} holds {strangers[0]!r} and is no run folder; name a new one")
+    for name in known:
+        (folder / name).unlink(missing_ok=True)
+
+
+FIGURES = ("curves.png", "confusion.png", "roc.png")
+
+
+def write(run: Run, folder: Path) -> None:
+    """Write ``run.json``, after everything else of the run."""
+    run.files = {
+        name: files.sha256(folder / name) for name in (WEIGHTS, TREES) if (folder / name).exists()
+    }
+    content = asdict(run)
+    del content["folder"]
+    files.write_json(folder / RUN, {"schema": SCHEMA, **content})
+
+
+def read(folder: Path) -> Run:
+    """Read the run in ``folder``.
+
+    Raises :class:`InputError` for a folder that is no run, a file of it that is missing, or a
+    ``run.json`` that is damaged or of another schema.
+    """
+    if not folder.is_dir():
+        raise InputError("no such run folder", file=folder)
+    path = folder / RUN
+    if not path.exists():
+        raise InputError(f"no {RUN} in it: no run folder, or a run that did not finish",
+                         file=folder)
+    content = files.read_json(path)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        found = content.get("schema") if isinstance(content, dict) else None
+        raise InputError(f"schema {found!r}, where this leukctl reads {SCHEMA}", file=path)
+    try:
+        del content["schema"]
+        content["backbones"] = [_backbone(spec) for spec in content["backbones"]]
+        run = Run(**content, folder=folder)
+        _check(run)
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"damaged ({error})", file=path) from None
+    for name, digest in run.files.items():
+        _check_file(files.inside(folder, name), digest)
+    return run
+
+
+def _check_file(path: Path, digest: str) -> None:
+    if not path.is_file():
+        raise InputError(f"missing, and {RUN} needs it", file=path)
+    if files.sha256(path) != digest:
+        raise InputError(f"damaged: its SHA-256 is not the one in {RUN}", file=path)
+
+
+def _backbone(spec: dict[str, Any]) -> BackboneSpec:
+    built = BackboneSpec(**spec)
+    built.input_size = (int(built.input_size[0]), int(built.input_size[1]))
+    built.mean = (float(built.mean[0]), float(built.mean[1]), float(built.mean[2]))
+    built.std = (float(built.std[0]), float(built.std[1]), float(built.std[2]))
+    return built
+
+
+def _check(run: Run) -> None:
+    if run.kind not in ("network", "fusion"):
+        raise ValueError(f"kind {run.kind!r}")
+    if WEIGHTS not in run.files or (run.kind == "fusion" and TREES not in run.files):
+        raise ValueError("no digest of its weights")
+    if not run.backbones or not run.classes or len(set(run.classes)) != len(run.classes):
+        raise ValueError("no backbones, or classes that are missing or doubled")
+    if not all(isinstance(name, str) and name for name in run.classes):
+        raise ValueError("a class without a name")
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether ``path`` is a folder with a finished run in it."""
+    return (path / RUN).is_file()
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """Read the predictions that a run left on its own splits, named after its folder."""
+    path = folder / PREDICTIONS
+    if not path.exists():
+        raise InputError(f"no {PREDICTIONS} in it", file=folder)
+    return predictions.read_path(path, folder.resolve().name)
+
+
+def environment(started: float, finished: float, **more: Any) -> dict[str, Any]:
+    """Return what may differ between two equal runs: versions, host, durations, peak memory.
+
+    Args:
+        started, finished: seconds, of a monotonic clock.
+        more: further facts (device, images a second).
+    """
+    packages = ("leukctl", "torch", "torchvision", "timm", "numpy", "scikit-learn", "xgboost",
+                "opencv-python-headless", "pillow")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "duration_s": round(finished - started, 3),
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "peak_memory_mib": round(peak / (1024 if sys.platform != "darwin" else 1024**2), 1),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in packages},
+        **more,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
