@@ -1,0 +1,1 @@
+"""Scores → table, Markdown, JSON, CSV, HTML; figures; the gate."""
