@@ -5,6 +5,7 @@ names, and a test holds the two together.
 """
 
 SPLITS = ("train", "val", "test")
+UNSPLIT = "unsplit"  # what metrics call the images that have no split
 
 LAYOUTS = {
     "auto": "recognise the layout from the names",
@@ -95,3 +96,5 @@ METRICS = {
     "coverage": "share of images with a confident prediction",
 }
 METRICS_DOWN = ("log_loss", "brier", "ece")
+PER_CLASS_METRICS = ("precision", "sensitivity", "specificity", "f1", "auroc")
+METRICS_SCHEMA = 1  # of metrics.json

@@ -23,10 +23,6 @@ from sklearn import metrics as sklearn_metrics
 from leukctl import catalog, statistics
 from leukctl.predictions import Predictions
 
-SCHEMA = 1
-# What rows without a split are called among the splits of a document.
-UNSPLIT = "unsplit"
-
 Value = float | None
 
 
@@ -39,7 +35,7 @@ def document(
     where there are no subjects; each split says which in ``unit``.
     """
     return {
-        "schema": SCHEMA,
+        "schema": catalog.METRICS_SCHEMA,
         "bootstrap": {
             "level": statistics.LEVEL,
             "method": "percentile",
@@ -48,7 +44,7 @@ def document(
         },
         "subjects_in_several_splits": subjects_in_several_splits(predictions),
         "splits": {
-            split or UNSPLIT: _with_intervals(predictions.of_split(split), seed, resamples)
+            split or catalog.UNSPLIT: _with_intervals(predictions.of_split(split), seed, resamples)
             for split in predictions.splits()
         },
     }
@@ -146,7 +142,7 @@ def _overall(
 def _per_class(known: Predictions) -> dict[str, list[Any]]:
     places = list(range(len(known.classes)))
     if not len(known):
-        undefined = {name: [None] * len(places) for name in statistics.PER_CLASS}
+        undefined = {name: [None] * len(places) for name in catalog.PER_CLASS_METRICS}
         return {**undefined, "n": [0] * len(places)}
     precision, sensitivity, f1, sizes = sklearn_metrics.precision_recall_fscore_support(
         known.labels, known.predicted, labels=places, average=None, zero_division=np.nan
@@ -204,7 +200,7 @@ def _with_intervals(predictions: Predictions, seed: int, resamples: int) -> dict
         draws = resampled.overall[name] if resampled else None
         scores[name] = _with_interval(scores[name], draws)
     for place, name in enumerate(known.classes):
-        for metric in statistics.PER_CLASS:
+        for metric in catalog.PER_CLASS_METRICS:
             draws = resampled.per_class[metric][:, place] if resampled else None
             scores["per_class"][name][metric] = _with_interval(
                 scores["per_class"][name][metric], draws

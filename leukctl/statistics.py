@@ -19,7 +19,6 @@ from leukctl.predictions import Predictions
 RESAMPLES = 1000
 LEVEL = 0.95
 ECE_BINS = 15
-PER_CLASS = ("precision", "sensitivity", "specificity", "f1", "auroc")
 
 # Numbers held at once by one matrix of weights: small enough to stay in the processor's cache.
 _CHUNK = 1_000_000
