@@ -27,9 +27,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", "
 MAX_PIXELS = 100_000_000
 
 # Pillow can read formats that start other programs (EPS); hostile input gets none of them.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_LEVEL = 1
+
+# Otherwise only the commonest formats are known to Image.open when it is told where to look.
+Image.init()
 
 # Our own limit is checked before a pixel is decoded, and is an error instead of a warning.
 Image.MAX_IMAGE_PIXELS = None

@@ -1,0 +1,179 @@
+"""``leukctl prep``: images in any known layout to prepared PNG images and a manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from leukctl.cli import options, streams
+from leukctl.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from leukctl.layouts import Found
+    from leukctl.preparing.work import Job, Outcome
+    from leukctl.tables import Table
+
+_MOST_REJECTED_SHOWN = 20
+_MOST_CLASSES_SHOWN = 20
+
+
+def prep(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SRC...", help="Folders of images, or manifests (- reads one)."),
+    ],
+    images: Annotated[
+        Path, typer.Option("--images", metavar="DIR", help="Where the prepared images go.")
+    ],
+    layout: Annotated[
+        Literal["auto", "folders", "cnmc", "manifest"],
+        typer.Option("--layout", help="What SRC is; auto tells it from the names."),
+    ] = "auto",
+    steps: Annotated[
+        str,
+        typer.Option(
+            "--steps",
+            metavar="STEP,STEP…",
+            help="resize:SIZE or resize:WIDTHxHEIGHT; zoom:FACTOR; roi[:margin=M][:minarea=A]; "
+            "'' changes the format alone.",
+        ),
+    ] = "resize:224",
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            metavar="NAME",
+            help="What the manifest calls the data set.  [default: the folder's name]",
+            show_default=False,
+        ),
+    ] = None,
+    output: options.Output = None,
+    root: options.Root = None,
+    workers: options.Workers = None,
+    allow_rejected: Annotated[
+        int,
+        typer.Option(
+            "--allow-rejected", metavar="N", min=0, help="Rejected images that still mean status 0."
+        ),
+    ] = 0,
+) -> int:
+    r"""Read images as they come, apply STEPS to each, and write PNG images and a manifest.
+
+    Layouts: folders (SRC/CLASS/**/IMAGE), cnmc (C-NMC 2019, with subjects, and with the label
+    files of its renamed phases), manifest (a CSV with a column path; all its columns are kept, and
+    its masks go through the same geometry). The steps: resize to exactly that size; zoom to the
+    central part; roi crops to the largest stained contour, and keeps the whole frame where there
+    is none, which the column prep_note then says.
+
+    Images go to DIR/SOURCE/, masks to DIR/masks/SOURCE/, and what cannot be read to
+    DIR/rejected.csv with its reason (status 1). What is there already from the same bytes and the
+    same steps is left as it is, so that an interrupted prep goes on.
+
+    \b
+    Example:
+      leukctl prep data/C-NMC --layout cnmc --steps resize:256,zoom:0.6,resize:224 \
+          --images build/img -o build/all.csv
+      leukctl prep data/cells --images build/img | leukctl split - > split.csv
+    """
+    import time
+
+    from leukctl import processes, tables
+    from leukctl.preparing import Chain, naming, results, work
+
+    chain = Chain.parse(steps)
+    found = _gather(sources, layout, source, images, root)
+    started = time.monotonic()
+    with streams.open_output(output) as stream:
+        jobs = results.make_jobs(found.table, found.relative, images)
+        with streams.progress("prep", len(set(jobs))) as advance:
+            done = work.prepare_all(jobs, chain, workers or processes.processors(), advance)
+        outcomes = [done[job] for job in jobs]
+        rejected = results.rejected_of(jobs, outcomes)
+        tables.write_path(rejected, images / naming.REJECTED)
+        tables.write(results.manifest_of(found.table, jobs, outcomes), stream)
+    _say_rejected(rejected, images / naming.REJECTED)
+    _say_done(done, time.monotonic() - started)
+    return ExitStatus.DONE if len(rejected) <= allow_rejected else ExitStatus.FOUND
+
+
+def _gather(
+    sources: Sequence[Path], layout: str, name: str | None, images: Path, root: Path | None
+) -> "Found":
+    from leukctl import layouts
+
+    if name is not None and len(sources) > 1:
+        raise UsageError("--source names one data set; give one SRC, or let folders name theirs")
+    found, named = [], set()
+    for src in sources:
+        if layout == "manifest" or (layout == "auto" and not src.is_dir()):
+            found.append(_read_manifest(src, layout, root, name))
+            continue
+        own = name if name is not None else src.resolve().name
+        if own in named:
+            raise UsageError(f"two SRC are called {own!r}; prepare them apart, with --source NAME")
+        named.add(own)
+        found.append(_read_folder(src, layout, own, images))
+    return layouts.combine(found)
+
+
+def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None) -> "Found":
+    from leukctl import layouts, manifest
+
+    if layout == "auto":
+        layouts.check_is_table(src)
+    with streams.open_input(src) as (stream, name):
+        found = layouts.from_manifest(manifest.read(stream, name), root, source)
+    streams.note(f"{name}: manifest, {len(found.table)} images")
+    return found
+
+
+def _read_folder(src: Path, layout: str, source: str, images: Path) -> "Found":
+    from leukctl import layouts
+
+    if images.resolve() == src.resolve():
+        raise UsageError(f"--images {images} is SRC itself; the results need a folder of their own")
+    listing = layouts.list_folder(src, exclude=images)
+    how = layouts.recognize(listing) if layout == "auto" else layout
+    found = layouts.read(listing, how, source)
+    took = "taken for " if layout == "auto" else ""
+    streams.note(f"{src}: {took}{how}, {len(found.table)} images, {_classes(found.table)}")
+    for note in found.notes:
+        streams.warn(f"{src}: {note}")
+    for kind, count in sorted(listing.skipped.items()):
+        streams.detail(f"{src}: passed over {count} files ({kind})")
+    if listing.aliases:
+        streams.detail(f"{src}: passed over {listing.aliases} links to folders read already")
+    return found
+
+
+def _classes(table: "Table") -> str:
+    from collections import Counter
+
+    counts = Counter(label for label in table.column("label") if label)
+    shown = [f"{label} {counts[label]}" for label in sorted(counts)][:_MOST_CLASSES_SHOWN]
+    more = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
+    subjects = len(set(table.column("subject")) - {""})
+    of = f", {subjects} subjects" if subjects else ""
+    return f"{len(counts)} classes ({', '.join(shown)}{more}){of}" if counts else "no labels"
+
+
+def _say_rejected(rejected: "Table", where: Path) -> None:
+    from leukctl.cli import inputs
+
+    for path, reason in rejected.rows[:_MOST_REJECTED_SHOWN]:
+        inputs.reject(path, reason)
+    if len(rejected) > _MOST_REJECTED_SHOWN:
+        streams.error(f"and {len(rejected) - _MOST_REJECTED_SHOWN} more, all in {where}")
+
+
+def _say_done(done: "dict[Job, Outcome]", seconds: float) -> None:
+    noted = sum(bool(outcome.note) for outcome in done.values())
+    if noted:
+        streams.warn(f"{noted} images could not be prepared in full; see the column prep_note")
+    skipped = sum(outcome.skipped for outcome in done.values())
+    rejected = sum(bool(outcome.rejected) for outcome in done.values())
+    streams.note(
+        f"prepared {len(done) - rejected} images ({skipped} of them as already done), rejected "
+        f"{rejected}, in {seconds:.1f} s ({len(done) / max(seconds, 1e-9):.0f} images/s)"
+    )

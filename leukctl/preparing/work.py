@@ -1,0 +1,175 @@
+"""One image from its file to its prepared PNG, and many of them in processes."""
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leukctl import files, images, processes
+from leukctl.errors import ImageError, InputError
+from leukctl.preparing.chain import Chain
+from leukctl.preparing.geometry import Mask
+
+PREP = "leukctl:prep"
+_NOTE = "leukctl:prep-note"
+_SOURCE = "leukctl:source-sha256"
+_MASK = "leukctl:mask-sha256"
+
+_CHUNK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An image to prepare.
+
+    Attributes:
+        source, mask: the files to read; no mask where ``mask`` is "".
+        target, mask_target: the files to write.
+        sha256: what the source's digest must be, "" where it is not known.
+        before: the chain that the source has gone through already.
+    """
+
+    source: str
+    target: str
+    mask: str = ""
+    mask_target: str = ""
+    sha256: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        sha256: of the prepared PNG.
+        prep: the whole chain that led to it.
+        note: what an operation could not do, "" where all went well.
+        skipped: it was there already.
+        rejected: why there is no prepared image, "" where there is.
+    """
+
+    sha256: str = ""
+    prep: str = ""
+    note: str = ""
+    skipped: bool = False
+    rejected: str = ""
+
+
+def prepare_all(
+    jobs: Sequence[Job], chain: Chain, workers: int, on_progress: Callable[[int], None]
+) -> dict[Job, Outcome]:
+    """Return the outcome of every job; the same whatever the number of ``workers``.
+
+    Raises OSError where an image cannot be written, and :class:`InputError` where a file that prep
+    did not write stands in the way.
+    """
+    distinct = list(dict.fromkeys(jobs))
+    outcomes: list[Outcome] = []
+    # A process takes some tenths of a second to start.
+    few = max(1, min(workers, len(distinct) // _CHUNK))
+    work = functools.partial(_prepare_chunk, chain)
+    for chunk in processes.in_order(work, _chunks(distinct), few):
+        outcomes += chunk
+        on_progress(len(chunk))
+    return dict(zip(distinct, outcomes, strict=True))
+
+
+def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    return (jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK))
+
+
+def _prepare_chunk(chain: Chain, jobs: Sequence[Job]) -> list[Outcome]:
+    return [prepare(job, chain) for job in jobs]
+
+
+def prepare(job: Job, chain: Chain) -> Outcome:
+    """Prepare one image and its mask, unless the same has been done already."""
+    try:
+        data = images.read_bytes(Path(job.source))
+        mask_data = _read_mask(job)
+        digest = images.sha256(data)
+        if job.sha256 and job.sha256.lower() != digest:
+            raise ImageError("its SHA-256 is not the one in the manifest")
+        text = {
+            PREP: ",".join(part for part in (job.before, str(chain)) if part),
+            _SOURCE: digest,
+        }
+        if mask_data:
+            text[_MASK] = images.sha256(mask_data)
+        done = _already_done(job, text)
+        return done if done is not None else _make(job, chain, data, mask_data, text)
+    except ImageError as error:
+        return Outcome(rejected=str(error))
+
+
+def _read_mask(job: Job) -> bytes:
+    if not job.mask:
+        return b""
+    try:
+        return images.read_bytes(Path(job.mask))
+    except ImageError as error:
+        raise ImageError(f"its mask {job.mask!r}: {error}") from None
+
+
+def _decode_mask(job: Job, data: bytes, shape: tuple[int, ...]) -> Mask:
+    try:
+        mask = images.decode(data).max(axis=2)
+    except ImageError as error:
+        raise ImageError(f"its mask {job.mask!r}: {error}") from None
+    if mask.shape != shape:
+        sizes = [f"{width}x{height}" for height, width in (mask.shape, shape)]
+        raise ImageError(f"its mask {job.mask!r} has {sizes[0]} pixels, the image {sizes[1]}")
+    return mask
+
+
+def _make(job: Job, chain: Chain, data: bytes, mask_data: bytes, text: dict[str, str]) -> Outcome:
+    rgb = images.decode(data)
+    mask = _decode_mask(job, mask_data, rgb.shape[:2]) if mask_data else None
+    rgb, mask, notes = chain.apply(rgb, mask)
+    note = "; ".join(notes)
+    if note:
+        text = text | {_NOTE: note}
+    # The image comes last: where it is whole, so is its mask.
+    if mask is not None:
+        files.write_bytes(Path(job.mask_target), images.encode_png(mask, text))
+    prepared = images.encode_png(rgb, text)
+    files.write_bytes(Path(job.target), prepared)
+    return Outcome(images.sha256(prepared), text[PREP], note)
+
+
+def _already_done(job: Job, text: dict[str, str]) -> Outcome | None:
+    """Return the outcome where the targets hold just what would be written, else None."""
+    found = _read_target(job, job.target)
+    targets = [found, _read_target(job, job.mask_target)] if job.mask_target else [found]
+    entries = [images.png_text(data) if data is not None else None for data in targets]
+    if any(entry is None or {**entry, _NOTE: ""} != {**text, _NOTE: ""} for entry in entries):
+        return None
+    note = (entries[0] or {}).get(_NOTE, "")
+    return Outcome(images.sha256(found or b""), text[PREP], note, skipped=True)
+
+
+def _read_target(job: Job, target: str) -> bytes | None:
+    """Return what stands where the result goes, None where nothing does.
+
+    Raises :class:`InputError` for what prep must not replace: an input, or a stranger's file.
+    """
+    try:
+        with open(target, "rb") as stream:
+            data = stream.read()
+        for given in (job.source, job.mask):
+            if given and os.path.samefile(given, target):
+                raise InputError(
+                    "would be overwritten by its own result; name another --images", file=given
+                )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    # A crashed disk may leave a file of ours empty or torn: its first entries still tell.
+    if data and f"{PREP}\0".encode() not in data[:200]:
+        raise InputError(
+            "stands where a prepared image goes, and prep did not write it; "
+            "remove it or name another --images",
+            file=target,
+        )
+    return data
