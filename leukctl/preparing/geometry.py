@@ -18,10 +18,11 @@ def resize(rgb: Rgb, mask: Mask | None, *, size: tuple[int, int]) -> Result:
     width, height = size
     shrinks = width <= rgb.shape[1] and height <= rgb.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    smaller_mask = (
-        cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT) if mask is not None else None
-    )
-    return cv2.resize(rgb, size, interpolation=interpolation), smaller_mask, None
+    resized = np.asarray(cv2.resize(rgb, size, interpolation=interpolation), np.uint8)
+    if mask is None:
+        return resized, None, None
+    nearest = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized, np.asarray(nearest, np.uint8), None
 
 
 def zoom(rgb: Rgb, mask: Mask | None, *, factor: float) -> Result:

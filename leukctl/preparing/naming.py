@@ -38,16 +38,13 @@ def mask_path(folder: Path, target: str) -> str:
 
 
 def _source_folder(source: str) -> str:
-    name = "_".join(part for part in _parts(source) if part != "/") or "images"
-    return f"{name}_" if name.casefold() == MASKS else name
+    name = "_".join(_parts(source)) if source else "images"
+    return f"{name}_" if name.casefold() in (MASKS, REJECTED) else name
 
 
 def _parts(path: str) -> list[str]:
-    *folders, name = [
-        part
-        for part in PurePosixPath(os.path.normpath(path)).parts
-        if part not in ("/", "//", "..")
-    ] or ["image"]
+    given = PurePosixPath(os.path.normpath(path)).parts
+    *folders, name = [part for part in given if part not in ("/", "//", "..")] or ["image"]
     # A folder x.png/ would stand where the image x.png goes.
     clean = [_shorten(f"{f}_" if f.lower().endswith(".png") else f) for f in folders]
     return [*clean, _shorten(name)]

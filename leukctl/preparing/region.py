@@ -38,12 +38,12 @@ def roi(rgb: Rgb, mask: Mask | None, *, margin: float, minarea: float) -> Result
 
 
 def find_box(rgb: Rgb, minarea: float) -> tuple[int, int, int, int] | None:
-    """Return (left, top, right, bottom) of the largest stained contour, None where there is none."""
+    """Return (left, top, right, bottom) of the largest stained contour, None without one."""
     height, width = rgb.shape[:2]
     scale = min(1.0, _WORKING_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
-    stained = stained_pixels(small)
+    stained = stained_pixels(np.asarray(small, np.uint8))
     if stained is None:
         return None
     contours, _ = cv2.findContours(stained, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -75,9 +75,9 @@ def stained_pixels(rgb: Rgb) -> NDArray[np.uint8] | None:
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     opened = cv2.morphologyEx(stained, cv2.MORPH_OPEN, speck)
     # With room around, or closing would take the frame's edge for stain.
-    roomy = cv2.copyMakeBorder(opened, *[reach] * 4, cv2.BORDER_CONSTANT, value=0)
+    roomy = np.pad(opened, reach)
     closed = cv2.morphologyEx(roomy, cv2.MORPH_CLOSE, disk)
-    return np.ascontiguousarray(closed[reach:-reach, reach:-reach])
+    return np.ascontiguousarray(closed[reach:-reach, reach:-reach], np.uint8)
 
 
 def _on_black(rgb: Rgb) -> bool:
@@ -92,10 +92,11 @@ def _not_black(rgb: Rgb) -> NDArray[np.uint8]:
 def _purple(rgb: Rgb) -> NDArray[np.uint8] | None:
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     purple = cv2.GaussianBlur(lab[:, :, 1] - lab[:, :, 2], (5, 5), 0)
-    scaled = cv2.normalize(purple, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    low, high = purple.min(), purple.max()
+    if high - low < _LEAST_CONTRAST:
+        return None
+    scaled = ((purple - low) * (255 / (high - low))).astype(np.uint8)
     _, stained = cv2.threshold(scaled, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     inside = stained.astype(bool)
-    if inside.all() or not inside.any():
-        return None
     contrast = purple[inside].mean() - purple[~inside].mean()
-    return stained if contrast >= _LEAST_CONTRAST else None
+    return inside.astype(np.uint8) if contrast >= _LEAST_CONTRAST else None
