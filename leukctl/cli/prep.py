@@ -174,6 +174,6 @@ def _say_done(done: "dict[Job, Outcome]", seconds: float) -> None:
     skipped = sum(outcome.skipped for outcome in done.values())
     rejected = sum(bool(outcome.rejected) for outcome in done.values())
     streams.note(
-        f"prepared {len(done) - rejected} images ({skipped} of them as already done), rejected "
-        f"{rejected}, in {seconds:.1f} s ({len(done) / max(seconds, 1e-9):.0f} images/s)"
+        f"{len(done) - rejected} images prepared, {skipped} of them before now; {rejected} "
+        f"rejected; {seconds:.1f} s, {len(done) / max(seconds, 1e-9):.0f} images/s"
     )

@@ -75,9 +75,9 @@ def _parse_step(text: str, chain: str) -> Step:
     operation = OPERATIONS.get(name)
     if operation is None:
         near = difflib.get_close_matches(name, OPERATIONS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(
-            f"unknown step {text!r} in {chain!r}; {hint}(known: {', '.join(OPERATIONS)})"
+            f"unknown step {text!r} in {chain!r}{hint} (known: {', '.join(OPERATIONS)})"
         )
     values: dict[str, Any] = {}
     for place, argument in enumerate(arguments):
