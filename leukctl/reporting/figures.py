@@ -6,7 +6,6 @@ too. Names of classes are shown as they are: no mathematics is read from them.
 """
 
 import io
-import itertools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sklearn.metrics import auc
 
 from leukctl import files, metrics
 from leukctl.predictions import Predictions
+from leukctl.reporting.history import CURVES, numbers, stage_borders
 from leukctl.tables import Table
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a6f00", "#000000")
@@ -109,31 +109,6 @@ def curves(history: Table, path: Path) -> None:
         axes.grid(color="0.9")
     _legend(figure.axes[0], None)
     _save(figure, path)
-
-
-CURVES = {"loss": "loss", "accuracy": "accuracy", "f1_macro": "macro F1"}
-
-
-def numbers(history: Table, column: str) -> list[float]:
-    """Return a column of numbers, NaN where a cell is empty; raise InputError for anything else."""
-    values = []
-    for index, cell in enumerate(history.column(column)):
-        try:
-            values.append(float(cell) if cell else float("nan"))
-        except ValueError:
-            raise history.error(index, column, f"{cell!r} is no number") from None
-    return values
-
-
-def stage_borders(history: Table) -> list[float]:
-    """Return the epochs between which the stage changes, as their midpoints."""
-    stages = history.column("stage", "")
-    epochs = numbers(history, "epoch")
-    return [
-        (epochs[index] + epochs[index + 1]) / 2
-        for index, (before, after) in enumerate(itertools.pairwise(stages))
-        if before != after
-    ]
 
 
 def _number(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:

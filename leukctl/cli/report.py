@@ -1,0 +1,251 @@
+"""The command ``report``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from leukctl import files
+from leukctl.cli import options, streams
+from leukctl.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from leukctl.reporting.formats import Grid, Report
+    from leukctl.reporting.gate import Breach, Condition, Tolerances
+    from leukctl.reporting.sources import Sources
+    from leukctl.tables import Table
+
+_SUFFIXES = {
+    ".csv": "csv",
+    ".htm": "html",
+    ".html": "html",
+    ".json": "json",
+    ".markdown": "markdown",
+    ".md": "markdown",
+    ".txt": "table",
+}
+
+
+def report(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Run folders, predictions (- is standard input), similarity tables, "
+            "explanations folders.",
+        ),
+    ],
+    output: options.Output = None,
+    format_: Annotated[
+        Literal["table", "markdown", "json", "csv", "html"] | None,
+        typer.Option(
+            "--format",
+            help="Of what is written.  [default: by the name of -o, else table]",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["train", "val", "test", "unsplit"] | None,
+        typer.Option(
+            "--split",
+            help="Which images; unsplit are those without a split.  "
+            "[default: test, else val, else unsplit, else train]",
+            show_default=False,
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            metavar="FILE",
+            help="A metrics.json or a run; exit 1 when a metric is worse than there.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tolerance",
+            metavar="[METRIC=]NUMBER",
+            help="How much worse than the baseline a metric may be, for all or for one; "
+            "repeatable.  [default: 0]",
+            show_default=False,
+        ),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="Exit 1 when a model meets it, as in 'test.f1_macro < 0.90'; repeatable.",
+        ),
+    ] = None,
+    digits: Annotated[
+        int | None,
+        typer.Option(
+            "--digits",
+            metavar="N",
+            min=0,
+            max=15,
+            help="After the decimal point.  [default: 4; JSON and CSV: all]",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            min=0,
+            envvar="LEUKCTL_SEED",
+            help="Of the intervals.  [default: the one that a run's metrics.json has, else 0]",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> ExitStatus:
+    r"""Report scores with intervals, as a table, Markdown, JSON, CSV or a page of HTML.
+
+    INPUT is told from its content. Intervals are 95 % bootstrap intervals over subjects, or over
+    images where no subject is known. With --fail-if or --baseline the exit status is 1 when a
+    metric did not hold, and each is named on standard error; conditions name a metric as
+    SPLIT.METRIC, SPLIT.METRIC.lo or .hi (the ends of its interval) or
+    SPLIT.per_class.CLASS.METRIC. Explanations appear in HTML only.
+
+    Example:
+
+    \b
+        leukctl report runs/* build/similarity.csv build/maps -o report.html
+        leukctl report predictions.csv --format csv --digits 3
+        leukctl report runs/mnv2 --baseline baseline/metrics.json --tolerance 0.01 \
+            --fail-if 'test.f1_macro < 0.90'
+    """
+    from leukctl.reporting import gate, sources
+
+    kind = _format(format_, json, output)
+    conditions = [gate.parse(text) for text in fail_if or ()]
+    if tolerance and baseline is None:
+        raise UsageError("--tolerance goes with --baseline")
+    tolerances = gate.parse_tolerances(tolerance or ())
+    found = sources.load([_input(path) for path in inputs], seed, full=kind == "html")
+    for warning in found.warnings:
+        streams.warn(warning)
+    content = _report(found, split, digits, kind)
+    breaches = _check(content, conditions)
+    if baseline is not None:
+        breaches += _compare(content, baseline, tolerances)
+    _write(content, kind, output)
+    for line in breaches:
+        streams.note(line)
+    if (conditions or baseline is not None) and not breaches:
+        streams.note("the gate held")
+    return ExitStatus.FOUND if breaches else ExitStatus.DONE
+
+
+def _format(named: str | None, json: bool, output: Path | None) -> str:
+    if json and named not in (None, "json"):
+        raise UsageError(f"--json and --format {named} do not go together")
+    if json or named:
+        return named or "json"
+    if output is None or str(output) == "-":
+        return "table"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"the name {str(output)!r} does not tell the format; --format does")
+    return _SUFFIXES[output.suffix.lower()]
+
+
+def _input(path: Path) -> "Path | Table":
+    if str(path) != "-":
+        return path
+    from leukctl import tables
+
+    with streams.open_input(path) as (stream, name):
+        return tables.read(stream, name)
+
+
+def _report(found: "Sources", split: str | None, digits: int | None, kind: str) -> "Report":
+    """Return what is to be written, having said on standard error what should be known of it."""
+    from leukctl.reporting import documents, findings, formats, similarity
+
+    content = formats.Report(found, None, digits=digits)
+    content.similarity = similarity.summarize(found.similarities)
+    if found.models:
+        content.split = documents.choose_split({m.name: m.document for m in found.models}, split)
+        content.findings = findings.findings(found.models, content.split)
+        if split is None:
+            streams.note(f"scores on {content.split}")
+    elif split is not None:
+        raise UsageError("--split goes with runs or predictions; there are none")
+    if kind != "html":
+        if not content.models and not content.similarity:
+            raise UsageError("explanations alone make a page of HTML only; -o report.html")
+        if found.explanations:
+            streams.note("explanations appear in HTML only")
+        if kind == "csv" and content.models and content.similarity:
+            streams.note("CSV holds the scores alone; name the similarity table alone for its own")
+        for sentence in content.findings:
+            streams.warn(sentence)
+    return content
+
+
+def _check(content: "Report", conditions: "list[Condition]") -> list[str]:
+    """Return a line for every condition that a model meets."""
+    from leukctl.reporting import documents, gate
+
+    if conditions and not content.models:
+        raise UsageError("--fail-if needs a run or predictions")
+    return [
+        _line(model.name, breach)
+        for model in content.models
+        for breach in gate.check(conditions, documents.flatten(model.document))
+    ]
+
+
+def _compare(content: "Report", baseline: Path, tolerances: "Tolerances") -> list[str]:
+    """Return a line for every metric of the one model that is worse than in ``baseline``."""
+    from leukctl.reporting import documents, gate
+
+    if len(content.models) != 1:
+        raise UsageError(f"--baseline goes with one model; there are {len(content.models)}")
+    model = content.models[0]
+    was = documents.flatten(documents.read(baseline))
+    now = documents.flatten(model.document)
+    breaches = gate.compare(was, now, str(content.split), tolerances)
+    return [_line(model.name, breach) for breach in breaches]
+
+
+def _line(name: str, breach: "Breach") -> str:
+    return f"fell: {name}: {breach}"
+
+
+def _write(content: "Report", kind: str, output: Path | None) -> None:
+    from leukctl.reporting import formats
+
+    if kind != "table":
+        text = formats.RENDERERS[kind](content)
+        with streams.open_output(output) as stream:
+            stream.write(text)
+        return
+    if (output is None or str(output) == "-") and sys.stdout.isatty():
+        _print_tables(formats.grids(content))
+        return
+    with streams.open_output(output) as stream:
+        tables = [streams.text_table(grid.header, grid.rows) for grid in formats.grids(content)]
+        stream.write("\n\n".join(tables) + "\n")
+
+
+def _print_tables(grids: "list[Grid]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for grid in grids:
+        # Text, so that no name is read as markup.
+        drawn = Table(title=Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left")
+        for place, title in enumerate(grid.header):
+            drawn.add_column(Text(title), justify="left" if place == 0 else "right")
+        for row in grid.rows:
+            drawn.add_row(*(Text(files.printable(cell)) for cell in row))
+        console.print(drawn)

@@ -1,0 +1,165 @@
+"""Line charts as numbers that a template draws as SVG, in the colors of the page."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from leukctl.predictions import Predictions
+from leukctl.reporting.history import CURVES, numbers, stage_borders
+from leukctl.tables import Table
+
+STYLES = 8  # how many kinds of line the style sheet has
+
+Point = tuple[float, float]
+
+
+@dataclass(slots=True)
+class Line:
+    """A curve: its label, its style (0..STYLES-1), and the points of each unbroken part."""
+
+    label: str
+    style: int
+    parts: list[str]
+
+
+@dataclass(slots=True)
+class Chart:
+    """A chart, in units of its own: x to the right, y down, the plot at (left, top).
+
+    Attributes:
+        title: what it shows, for readers who cannot see it too.
+        xlabel, ylabel: of the axes.
+        width, height: of the plot.
+        xticks, yticks: place and text.
+        borders: x of vertical lines.
+        lines: the curves.
+        diagonal: whether the line of chance is drawn.
+    """
+
+    title: str
+    xlabel: str
+    ylabel: str
+    width: int
+    height: int
+    xticks: list[tuple[str, str]]
+    yticks: list[tuple[str, str]]
+    lines: list[Line]
+    borders: list[str]
+    diagonal: bool = False
+
+
+def roc(predictions: Predictions) -> Chart | None:
+    """Return the one-vs-rest ROC curves of the labelled rows; None where no class has one."""
+    # Late: nothing else here needs scikit-learn.
+    from leukctl import metrics
+
+    side = 300
+    curves = metrics.roc(predictions)
+    lines = []
+    for place, name in enumerate(predictions.classes):
+        if name in curves:
+            points = [(x * side, (1 - y) * side) for x, y in zip(*curves[name], strict=True)]
+            lines.append(Line(name, place % STYLES, [_path(points)]))
+    if not lines:
+        return None
+    marks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    return Chart(
+        "ROC curves, one class against the rest",
+        "1 - specificity",
+        "sensitivity",
+        side,
+        side,
+        [(_short(mark * side), f"{mark:.1f}") for mark in marks],
+        [(_short((1 - mark) * side), f"{mark:.1f}") for mark in marks],
+        lines,
+        [],
+        diagonal=True,
+    )
+
+
+def curves(history: Table) -> list[Chart]:
+    """Return loss, accuracy and macro F1 by epoch, train and val; none without an epoch."""
+    epochs = numbers(history, "epoch")
+    if not epochs:
+        return []
+    return [_curve(history, epochs, column, title) for column, title in CURVES.items()]
+
+
+def _curve(history: Table, epochs: list[float], column: str, title: str) -> Chart:
+    width, height = 300, 200
+    series = {split: numbers(history, f"{split}_{column}") for split in ("train", "val")}
+    finite = [value for values in series.values() for value in values if math.isfinite(value)]
+    top = 1.0 if column != "loss" else max(finite, default=1.0) or 1.0
+    first, last = min(epochs), max(epochs)
+    span = (last - first) or 1.0
+
+    def x(epoch: float) -> float:
+        return (epoch - first) / span * width if last > first else width / 2
+
+    def y(value: float) -> float:
+        return (1 - value / top) * height
+
+    lines = [
+        Line(split, style, [_path([(x(e), y(v)) for e, v in part]) for part in parts])
+        for style, (split, values) in enumerate(series.items())
+        if (parts := _unbroken(epochs, values))
+    ]
+    return Chart(
+        title,
+        "epoch",
+        title,
+        width,
+        height,
+        [(_short(x(mark)), f"{mark:g}") for mark in _marks(first, last, whole=True)],
+        [(_short(y(mark)), f"{mark:g}") for mark in _marks(0, top)],
+        lines,
+        [_short(x(border)) for border in stage_borders(history)],
+    )
+
+
+def _unbroken(epochs: Sequence[float], values: Sequence[float]) -> list[list[Point]]:
+    parts: list[list[Point]] = [[]]
+    for epoch, value in zip(epochs, values, strict=True):
+        if math.isfinite(epoch) and math.isfinite(value):
+            parts[-1].append((epoch, value))
+        elif parts[-1]:
+            parts.append([])
+    return [part for part in parts if part]
+
+
+def _marks(low: float, high: float, whole: bool = False) -> list[float]:
+    """Return four to six round numbers from ``low`` to ``high``."""
+    rough = max(high - low, 1e-12) / 5
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
+    if whole:
+        step = max(1.0, round(step))
+    start = math.ceil(low / step - 1e-9)
+    end = math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(start, end + 1)]
+
+
+def _path(points: Iterable[Point]) -> str:
+    """Return points as SVG wants them, without those on a line between their neighbors."""
+    rounded = list(dict.fromkeys((round(x, 1), round(y, 1)) for x, y in points))
+    kept = [
+        here
+        for before, here, after in zip(
+            [None, *rounded[:-1]], rounded, [*rounded[1:], None], strict=True
+        )
+        if before is None or after is None or not _between(before, here, after)
+    ]
+    return " ".join(f"{_short(x)},{_short(y)}" for x, y in kept)
+
+
+def _between(before: Point, here: Point, after: Point) -> bool:
+    (a, b), (c, d) = (
+        (second[0] - first[0], second[1] - first[1])
+        for first, second in pairwise((before, here, after))
+    )
+    return abs(a * d - b * c) < 1e-9
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,130 @@
+"""metrics.json: read, check, look up by name; without scikit-learn, so that the gate is quick."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leukctl import catalog, files, runs
+from leukctl.errors import InputError, UsageError
+
+# The order in which a split is chosen where none is named; the last two only for want of better.
+PREFERRED = ("test", "val", catalog.UNSPLIT, "train")
+
+Document = dict[str, Any]
+
+
+def read(path: Path) -> Document:
+    """Read the metrics in ``path``: a ``metrics.json``, or a run folder that has one.
+
+    Raises :class:`InputError` for a file that is missing, damaged or of another schema.
+    """
+    file = path / runs.METRICS if path.is_dir() else path
+    content = files.read_json(file)
+    if not isinstance(content, dict) or content.get("schema") != catalog.METRICS_SCHEMA:
+        found = content.get("schema") if isinstance(content, dict) else None
+        raise InputError(
+            f"metrics of schema {found!r}, where this leukctl reads {catalog.METRICS_SCHEMA}",
+            file=file,
+        )
+    try:
+        _check_number(content["bootstrap"]["resamples"])
+        _check_number(content["bootstrap"]["seed"])
+        _check_number(content["subjects_in_several_splits"])
+        for split in content["splits"].values():
+            _check_split(split)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"damaged metrics ({error})", file=file) from None
+    return content
+
+
+def flatten(document: Document) -> dict[str, float | None]:
+    """Return every value by its name.
+
+    The names are ``<split>.<metric>``, ``<split>.<metric>.lo`` and ``.hi`` (the interval's ends),
+    ``<split>.n`` and ``<split>.per_class.<class>.<metric>``.
+    """
+    values: dict[str, float | None] = {}
+    for split, scores in document["splits"].items():
+        values[f"{split}.n"] = scores["n"]
+        for metric, entry in _entries(scores).items():
+            name = f"{split}.{metric}"
+            values[name] = entry["value"]
+            values[f"{name}.lo"], values[f"{name}.hi"] = entry["ci95"] or (None, None)
+        for label, per_class in scores["per_class"].items():
+            for metric in catalog.PER_CLASS_METRICS:
+                values[f"{split}.per_class.{label}.{metric}"] = per_class[metric]["value"]
+    return values
+
+
+def choose_split(named: Mapping[str, Document], wanted: str | None) -> str:
+    """Return the split to report: ``wanted``, or the first of PREFERRED that every model has.
+
+    Args:
+        named: the metrics of each model by its name.
+
+    Raises :class:`UsageError` naming what each model has when there is no such split.
+    """
+    candidates = PREFERRED if wanted is None else (wanted,)
+    for split in candidates:
+        if all(split in document["splits"] for document in named.values()):
+            return split
+    have = "; ".join(
+        f"{name} has {', '.join(document['splits']) or 'no labeled image'}"
+        for name, document in named.items()
+    )
+    if wanted is None:
+        raise UsageError(f"no split that every model has ({have})")
+    raise UsageError(f"no split {wanted!r} in every model ({have})")
+
+
+def collapsed_to(scores: Mapping[str, Any]) -> str | None:
+    """Return the class that all answers of a split are of, None where they are of several.
+
+    A split whose images are of one class only tells nothing of this.
+    """
+    answered = [sum(column) > 0 for column in zip(*scores["confusion"], strict=True)]
+    present = sum(scores["per_class"][name]["n"] > 0 for name in scores["classes"])
+    if sum(answered) != 1 or present < 2:
+        return None
+    return str(scores["classes"][answered.index(True)])
+
+
+def _entries(scores: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: scores[name] for name in (*catalog.METRICS, "selective_accuracy")}
+
+
+def _check_split(scores: Mapping[str, Any]) -> None:
+    for name in ("n", "n_subjects", "n_unlabelled", "n_units"):
+        _check_number(scores[name])
+    size = len(scores["classes"])
+    if scores["unit"] not in ("subjects", "images") or len(scores["confusion"]) != size:
+        raise ValueError("unit or confusion")
+    for row in scores["confusion"]:
+        if len(row) != size:
+            raise ValueError("confusion")
+        for count in row:
+            _check_number(count)
+    for name in scores["classes"]:
+        if not isinstance(name, str):
+            raise TypeError("a class without a name")
+        name.encode("utf-8", "surrogateescape")
+        _check_number(scores["per_class"][name]["n"])
+        for metric in catalog.PER_CLASS_METRICS:
+            _check_entry(scores["per_class"][name][metric])
+    for entry in _entries(scores).values():
+        _check_entry(entry)
+
+
+def _check_entry(entry: Mapping[str, Any]) -> None:
+    if entry["value"] is not None:
+        _check_number(entry["value"])
+    if entry["ci95"] is not None:
+        low, high = entry["ci95"]
+        _check_number(low)
+        _check_number(high)
+
+
+def _check_number(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")

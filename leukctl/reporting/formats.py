@@ -1,0 +1,253 @@
+"""A report as Markdown, JSON, CSV or HTML, and as the rows of plain tables."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from leukctl import catalog, files, tables
+from leukctl.reporting import similarity
+from leukctl.reporting.similarity import Row
+from leukctl.reporting.sources import Model, Sources
+from leukctl.tables import Table
+
+SCHEMA = 1  # of the report as JSON
+DIGITS = 4
+UNDEFINED = "-"
+
+# Metric → what its column is called in tables for people.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced acc.",
+    "f1_macro": "F1 macro",
+    "auroc_macro": "AUROC",
+    "log_loss": "log loss",
+    "ece": "ECE",
+    "coverage": "coverage",
+}
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&])")
+
+
+@dataclass(slots=True)
+class Report:
+    """What a report says.
+
+    Attributes:
+        sources: what it is made from.
+        split: whose scores are shown; None when there is no model.
+        findings: sentences.
+        similarity: the summary of the similarity tables.
+        digits: after the decimal point; None is four for people and all for machines.
+    """
+
+    sources: Sources
+    split: str | None
+    findings: list[str] = field(default_factory=list)
+    similarity: list[Row] = field(default_factory=list)
+    digits: int | None = None
+
+    @property
+    def models(self) -> list[Model]:
+        """The models, in the order they were named in."""
+        return self.sources.models
+
+    def scores(self, model: Model) -> dict[str, Any]:
+        """Return the scores of ``model`` on the split of the report."""
+        return model.document["splits"][self.split]
+
+
+@dataclass(slots=True)
+class Grid:
+    """A table for people: a title, a header and rows of text."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def number(value: float | None, digits: int | None) -> str:
+    """Return ``value`` with ``digits`` after the point, or ``-`` where undefined."""
+    return UNDEFINED if value is None else f"{value:.{DIGITS if digits is None else digits}f}"
+
+
+def with_interval(entry: dict[str, Any], digits: int | None) -> str:
+    """Return a value and its interval as text."""
+    value = number(entry["value"], digits)
+    if entry["ci95"] is None:
+        return value
+    return f"{value} [{number(entry['ci95'][0], digits)}, {number(entry['ci95'][1], digits)}]"
+
+
+def grids(report: Report) -> list[Grid]:
+    """Return the tables that fit a terminal: the results, and the similarity of heatmaps."""
+    found = []
+    if report.models:
+        found.append(_results(report))
+    if report.similarity:
+        found.append(_similarity(report))
+    return found
+
+
+def markdown(report: Report) -> str:
+    """Return the report as Markdown: results, per class results, similarity, findings."""
+    parts = ["# Report\n"]
+    first, *others = [*grids(report), *(_per_class(report, model) for model in report.models)]
+    for grid in (first, *others):
+        parts.append(f"## {_escaped(grid.title)}\n\n{_markdown_table(grid)}\n")
+    if report.findings:
+        sentences = "\n".join(f"- {_escaped(sentence)}" for sentence in report.findings)
+        parts.append(f"## To keep in mind\n\n{sentences}\n")
+    return "\n".join(parts)
+
+
+def to_json(report: Report) -> str:
+    """Return the report as JSON: every split of every model, with intervals and confusions."""
+    content = {
+        "schema": SCHEMA,
+        "split": report.split,
+        "models": [{"name": model.name, **model.document} for model in report.models],
+        "similarity": [
+            {
+                **dict(zip(similarity.COLUMNS[3:7], row.pair, strict=True)),
+                "label": row.label,
+                "n": row.n,
+                "mean": row.mean,
+                "deviation": row.deviation,
+            }
+            for row in report.similarity
+        ],
+        "findings": report.findings,
+    }
+    return files.to_json(content if report.digits is None else _rounded(content, report.digits))
+
+
+def to_csv(report: Report) -> str:
+    """Return a row a model with every metric and its interval; without models, the similarity."""
+    return tables.to_text(_results_table(report) if report.models else _similarity_table(report))
+
+
+def html(report: Report) -> str:
+    """Return the report as one page of HTML that needs no other file."""
+    # Late: no other format needs the template engine or the pictures.
+    from leukctl.reporting import page
+
+    return page.render(report)
+
+
+RENDERERS: dict[str, Callable[[Report], str]] = {
+    "csv": to_csv,
+    "html": html,
+    "json": to_json,
+    "markdown": markdown,
+}
+
+
+def _results(report: Report) -> Grid:
+    rows = []
+    for model in report.models:
+        scores = report.scores(model)
+        values = [number(scores[name]["value"], report.digits) for name in HEADLINE]
+        values[0] = with_interval(scores["accuracy"], report.digits)
+        rows.append([model.name, str(scores["n"]), *values])
+    header = ["model", "n", *HEADLINE.values()]
+    header[2] = "accuracy [95 % interval]"
+    return Grid(f"Results on {report.split}", header, rows)
+
+
+def _per_class(report: Report, model: Model) -> Grid:
+    scores = report.scores(model)
+    rows = [
+        [
+            name,
+            str(scores["per_class"][name]["n"]),
+            *(
+                with_interval(scores["per_class"][name][metric], report.digits)
+                for metric in catalog.PER_CLASS_METRICS
+            ),
+        ]
+        for name in scores["classes"]
+    ]
+    header = ["class", "n", *(_title(metric) for metric in catalog.PER_CLASS_METRICS)]
+    return Grid(f"{model.name}: classes on {report.split}", header, rows)
+
+
+def _title(metric: str) -> str:
+    return {"f1": "F1", "auroc": "AUROC"}.get(metric, metric)
+
+
+def _similarity(report: Report) -> Grid:
+    rows = [
+        [
+            row.models,
+            row.methods,
+            "(all)" if row.label is None else row.label,
+            str(row.n),
+            number(row.mean, report.digits),
+            number(row.deviation, report.digits),
+        ]
+        for row in report.similarity
+    ]
+    header = ["model", "methods", "class", "n", "mean MR-SSIM", "std. dev."]
+    return Grid("Similarity of heatmaps", header, rows)
+
+
+def _results_table(report: Report) -> Table:
+    metrics = list(catalog.METRICS)
+    columns = ["model", "split", "n", "n_subjects"]
+    columns += [f"{name}{end}" for name in metrics for end in ("", "_lo", "_hi")]
+    rows = []
+    for model in report.models:
+        scores = report.scores(model)
+        cells = [model.name, str(report.split), str(scores["n"]), str(scores["n_subjects"])]
+        for name in metrics:
+            ends = scores[name]["ci95"] or (None, None)
+            cells += [_exact(value, report.digits) for value in (scores[name]["value"], *ends)]
+        rows.append(cells)
+    return Table("report", columns, rows)
+
+
+def _similarity_table(report: Report) -> Table:
+    columns = [*similarity.COLUMNS[3:7], "label", "n", "mean", "deviation"]
+    rows = [
+        [
+            *row.pair,
+            row.label or "",
+            str(row.n),
+            _exact(row.mean, report.digits),
+            _exact(row.deviation, report.digits),
+        ]
+        for row in report.similarity
+    ]
+    return Table("report", columns, rows)
+
+
+def _exact(value: float | None, digits: int | None) -> str:
+    """Return ``value`` so that it reads back the same, unless digits are asked for."""
+    if value is None:
+        return ""
+    return repr(float(value)) if digits is None else f"{value:.{digits}f}"
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item, digits) for item in value]
+    return round(value, digits) if isinstance(value, float) else value
+
+
+def _markdown_table(grid: Grid) -> str:
+    lines = [
+        [_escaped(cell) for cell in grid.header],
+        ["---", *("---:" for _ in grid.header[1:])],
+        *([_escaped(cell) for cell in row] for row in grid.rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    """Return ``text`` on one line with everything that Markdown or HTML would read escaped."""
+    plain = files.printable(text)
+    if re.fullmatch(r"[-0-9.\[\], ]*", plain):
+        return plain
+    return _MARKDOWN.sub(r"\\\1", plain)

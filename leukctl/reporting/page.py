@@ -1,0 +1,147 @@
+"""The report as one page of HTML: nothing is loaded from elsewhere, and no script runs."""
+
+import json
+from typing import Any
+
+import jinja2
+
+import leukctl
+from leukctl import catalog, files
+from leukctl.reporting import charts, documents, gallery
+from leukctl.reporting.formats import HEADLINE, Report, number
+from leukctl.reporting.sources import Model
+
+SHORT = {
+    **HEADLINE,
+    "precision_macro": "precision",
+    "sensitivity_macro": "sensitivity",
+    "specificity_macro": "specificity",
+    "f1_weighted": "F1 weighted",
+    "mcc": "MCC",
+    "brier": "Brier",
+    "f1": "F1",
+    "auroc": "AUROC",
+}
+
+
+def render(report: Report) -> str:
+    """Return the page; the same report gives the same bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leukctl", "reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        # Names may hold line breaks and bytes that are no text.
+        finalize=lambda value: files.printable(value) if type(value) is str else value,
+    )
+    environment.filters["number"] = lambda value: number(value, report.digits)
+    environment.filters["confidence"] = lambda text: _confidence(text, report.digits)
+    return environment.get_template("page.html.j2").render(
+        version=leukctl.__version__,
+        report=report,
+        models=[_model(report, model) for model in report.models],
+        summary=_summary(report),
+        intervals=_intervals(report),
+        # What most readers look for stands first: the table is wider than a phone.
+        metrics={name: catalog.METRICS[name] for name in (*HEADLINE, *catalog.METRICS)},
+        per_class=catalog.PER_CLASS_METRICS,
+        down=catalog.METRICS_DOWN,
+        short=SHORT,
+        gallery=gallery.gallery(report.sources.explanations),
+    )
+
+
+def _summary(report: Report) -> str:
+    if not report.models:
+        return ""
+    parts = []
+    for model in report.models[:1]:
+        scores = report.scores(model)
+        parts.append(f"{scores['n']:,} images")
+        if scores["n_subjects"]:
+            parts.append(f"{scores['n_subjects']:,} subjects")
+        parts.append(f"{len(scores['classes'])} classes")
+    count = len(report.models)
+    return f"{count} model{'s' if count > 1 else ''} on the {report.split} split: " + ", ".join(
+        parts
+    )
+
+
+def _intervals(report: Report) -> list[str]:
+    """Return how intervals were made, each way once."""
+    ways = (
+        f"95 % percentile bootstrap of {made['resamples']} resamples of "
+        f"{report.scores(model)['unit']}, seed {made['seed']}"
+        for model in report.models
+        if (made := model.document["bootstrap"])
+    )
+    return list(dict.fromkeys(ways))
+
+
+def _model(report: Report, model: Model) -> dict[str, Any]:
+    scores = report.scores(model)
+    rows = None
+    if model.predictions is not None:
+        rows = model.predictions.of_split(
+            "" if report.split == catalog.UNSPLIT else str(report.split)
+        )
+    return {
+        "name": model.name,
+        "scores": scores,
+        "splits": _splits(model),
+        "collapsed": documents.collapsed_to(scores),
+        "confusion": _confusion(scores),
+        "roc": charts.roc(rows) if rows is not None else None,
+        "curves": charts.curves(model.history) if model.history is not None else [],
+        "made": _made(model),
+        "versions": model.versions,
+    }
+
+
+def _splits(model: Model) -> list[tuple[str, dict[str, Any]]]:
+    order = [*catalog.SPLITS, catalog.UNSPLIT]
+    splits = model.document["splits"]
+    return [(name, splits[name]) for name in sorted(splits, key=lambda name: (
+        order.index(name) if name in order else len(order), name))]  # fmt: skip
+
+
+def _confusion(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row a true class: its name, its cells as (count, share), its abstentions."""
+    rows = []
+    for name, counts in zip(scores["classes"], scores["confusion"], strict=True):
+        total = scores["per_class"][name]["n"]
+        cells = [(count, round(count / total, 3) if total else 0.0) for count in counts]
+        rows.append({"name": name, "cells": cells, "abstained": total - sum(counts)})
+    return rows
+
+
+def _made(model: Model) -> dict[str, str]:
+    """Return what ``run.json`` tells of how the model was made, as text."""
+    if model.run is None:
+        return {}
+    run = model.run
+    facts: dict[str, Any] = {
+        "kind": run.kind,
+        "backbones": ", ".join(f"{spec.name} ({spec.architecture})" for spec in run.backbones),
+        "input size": ", ".join(
+            dict.fromkeys("x".join(map(str, b.input_size)) for b in run.backbones)
+        ),
+        "prep": run.prep or "not recorded",
+        "seed": run.seed,
+        "manifest SHA-256": run.manifest_sha256,
+        **{f"--{name.replace('_', '-')}": value for name, value in sorted(run.options.items())},
+    }
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for name, value in facts.items()
+    }
+
+
+def _confidence(text: str, digits: int | None) -> str:
+    """Return a confidence as the other numbers are written, or as it stands if it is none."""
+    try:
+        return number(float(text), digits)
+    except ValueError:
+        return text

@@ -1,0 +1,83 @@
+"""Similarity rows of ``compare-cams`` → a summary for each pair of maps and class."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leukctl.tables import Table
+
+COLUMNS = ("path", "label", "predicted", "model_a", "method_a", "model_b", "method_b", "mr_ssim")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The similarity of two maps over the images of one class.
+
+    Attributes:
+        pair: model and method of the first map, then of the second.
+        label: the class, None for all images together.
+        n: images.
+        mean, deviation: of the similarity, in [-1, 1]; the deviation is None for one image.
+    """
+
+    pair: tuple[str, str, str, str]
+    label: str | None
+    n: int
+    mean: float
+    deviation: float | None
+
+    @property
+    def models(self) -> str:
+        """The model, or the two."""
+        first, _, second, _ = self.pair
+        return first if first == second else f"{first} / {second}"
+
+    @property
+    def methods(self) -> str:
+        """The method, or the two."""
+        _, first, _, second = self.pair
+        return first if first == second else f"{first} / {second}"
+
+
+def summarize(similarities: Sequence[Table]) -> list[Row]:
+    """Return the mean similarity by pair and class, all classes together first.
+
+    A row whose ``mr_ssim`` is empty (a map that could not be made) is left out.
+
+    Raises :class:`InputError` for a similarity that is no number in [-1, 1].
+    """
+    groups: dict[tuple[str, str, str, str], dict[str | None, list[float]]] = {}
+    for table in similarities:
+        labels = table.column("label")
+        pairs = zip(*(table.column(name) for name in COLUMNS[3:]), strict=True)
+        for index, (first, method, second, other, cell) in enumerate(pairs):
+            value = _value(table, index, cell)
+            if value is None:
+                continue
+            group = groups.setdefault((first, method, second, other), {None: []})
+            group[None].append(value)
+            group.setdefault(labels[index], []).append(value)
+    return [
+        _row(pair, label, values)
+        for pair, by_label in sorted(groups.items())
+        for label, values in sorted(by_label.items(), key=lambda item: item[0] or "")
+        if label != ""
+    ]
+
+
+def _row(pair: tuple[str, str, str, str], label: str | None, values: list[float]) -> Row:
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Row(pair, label, len(values), math.fsum(values) / len(values), deviation)
+
+
+def _value(table: Table, index: int, cell: str) -> float | None:
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not -1 - 1e-6 <= value <= 1 + 1e-6:
+        raise table.error(index, "mr_ssim", f"{cell!r} is no similarity in [-1, 1]")
+    return value

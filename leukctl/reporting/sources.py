@@ -1,0 +1,201 @@
+"""What users name as INPUT of a report, told from its content: runs, predictions, similarity,
+explanations."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leukctl import files, predictions, runs, tables
+from leukctl.errors import InputError, UsageError
+from leukctl.predictions import Predictions
+from leukctl.reporting import documents, similarity
+from leukctl.reporting.documents import Document
+from leukctl.runs import Run
+from leukctl.tables import Table
+
+EXPLANATIONS = "explanations.csv"
+EXPLANATION_COLUMNS = ("path", "label", "predicted", "method", "panel")
+
+
+@dataclass(slots=True)
+class Model:
+    """A model that a report is about.
+
+    Attributes:
+        name: for tables; no two alike.
+        document: its scores, as in ``metrics.json``.
+        predictions: None where the scores alone were read.
+        run, history, versions: of a run folder; versions are those of the packages that made it.
+    """
+
+    name: str
+    document: Document
+    predictions: Predictions | None = None
+    run: Run | None = None
+    history: Table | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Explanations:
+    """An explanations folder and its table."""
+
+    folder: Path
+    table: Table
+
+
+@dataclass(slots=True)
+class Sources:
+    """All that a report is made from, and what should be said of the reading."""
+
+    models: list[Model] = field(default_factory=list)
+    similarities: list[Table] = field(default_factory=list)
+    explanations: list[Explanations] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def load(inputs: Sequence[Path | Table], seed: int | None, full: bool) -> Sources:
+    """Read every input.
+
+    Args:
+        inputs: files and folders, or tables already read (standard input).
+        seed: of the intervals; None takes those that a run has, and 0 for others.
+        full: read all that a page shows; otherwise the ``metrics.json`` of a run is enough.
+
+    Raises :class:`InputError` for an input that is missing, damaged or none of the known kinds,
+    and :class:`UsageError` for one that is named twice.
+    """
+    sources = Sources()
+    names = _names(inputs)
+    for given, name in zip(inputs, names, strict=True):
+        if isinstance(given, Path) and given.is_dir():
+            _add_folder(sources, given, name, seed, full)
+        else:
+            _add_table(sources, given, name, seed)
+    return sources
+
+
+def _names(inputs: Sequence[Path | Table]) -> list[str]:
+    """Return what each input is called: its own name, or its whole path where that is taken."""
+    whole = [given.name if isinstance(given, Table) else str(given) for given in inputs]
+    own = [
+        given.name
+        if isinstance(given, Table)
+        else given.resolve().name if given.is_dir() else given.stem
+        for given in inputs
+    ]  # fmt: skip
+    twice = next((name for name, count in Counter(whole).items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is named twice")
+    count = Counter(own)
+    return [short if count[short] == 1 else path for short, path in zip(own, whole, strict=True)]
+
+
+def _add_folder(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> None:
+    known = False
+    if runs.is_run(folder):
+        sources.models.append(_run(sources, folder, name, seed, full))
+        known = True
+    if (folder / EXPLANATIONS).is_file():
+        _add_explanations(sources, folder, tables.read_path(folder / EXPLANATIONS))
+        known = True
+    if not known:
+        raise InputError(
+            f"neither a finished run ({runs.RUN}) nor explanations ({EXPLANATIONS}) in it",
+            file=folder,
+        )
+
+
+def _add_table(sources: Sources, given: Path | Table, name: str, seed: int | None) -> None:
+    table = given if isinstance(given, Table) else tables.read_path(given)
+    if any(column.startswith("p:") for column in table.columns):
+        rows = predictions.from_table(table)
+        rows.name = name
+        sources.models.append(Model(name, _score(rows, seed), rows))
+    elif set(similarity.COLUMNS) <= set(table.columns):
+        sources.similarities.append(table)
+    elif set(EXPLANATION_COLUMNS) <= set(table.columns) and isinstance(given, Path):
+        _add_explanations(sources, given.parent, table)
+    else:
+        raise InputError(
+            "neither predictions (path, p:<class> …) nor similarity (…, mr_ssim) nor explanations "
+            f"(…, method, panel); its columns are {', '.join(table.columns)}",
+            file=table.name,
+        )
+
+
+def _add_explanations(sources: Sources, folder: Path, table: Table) -> None:
+    table.require(*EXPLANATION_COLUMNS)
+    sources.explanations.append(Explanations(folder, table))
+
+
+def _run(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> Model:
+    run = runs.read(folder, verify=False)
+    document = _stored(folder, seed)
+    if document is not None and not full:
+        return Model(name, document, run=run)
+    rows = runs.read_predictions(folder)
+    rows.name = name
+    if document is not None and not _fits(document, rows):
+        sources.warnings.append(
+            f"{folder}: {runs.METRICS} does not fit {runs.PREDICTIONS}; scored anew"
+        )
+        document = None
+    history = folder / runs.HISTORY
+    return Model(
+        name,
+        document if document is not None else _score(rows, seed),
+        rows,
+        run,
+        tables.read_path(history) if history.is_file() else None,
+        _versions(folder),
+    )
+
+
+def _stored(folder: Path, seed: int | None) -> Document | None:
+    if not (folder / runs.METRICS).is_file():
+        return None
+    document = documents.read(folder)
+    if seed is not None and document["bootstrap"]["seed"] != seed:
+        return None
+    return document
+
+
+def _score(rows: Predictions, seed: int | None) -> Document:
+    # Late, so that the gate on a run's own metrics.json starts without scikit-learn.
+    from leukctl import metrics
+
+    return metrics.document(rows, seed or 0)
+
+
+def _fits(document: Document, rows: Predictions) -> bool:
+    """Tell whether the scores are those of ``rows``, by the counts and the mean log loss."""
+    from leukctl import metrics, statistics
+    from leukctl.catalog import UNSPLIT
+
+    if set(document["splits"]) != {split or UNSPLIT for split in rows.splits()}:
+        return False
+    for split in rows.splits():
+        scores = document["splits"][split or UNSPLIT]
+        known = metrics.labelled(rows.of_split(split))
+        if scores["classes"] != known.classes or scores["n"] != len(known):
+            return False
+        if scores["confusion"] != metrics.confusion(known).tolist():
+            return False
+        log_loss = float(statistics.losses(known)[0].mean())
+        if abs((scores["log_loss"]["value"] or 0.0) - log_loss) > 1e-9:
+            return False
+    return True
+
+
+def _versions(folder: Path) -> dict[str, str]:
+    path = folder / runs.ENVIRONMENT
+    if not path.is_file():
+        return {}
+    content = files.read_json(path)
+    versions = content.get("versions") if isinstance(content, dict) else None
+    found = {str(name): str(version) for name, version in (versions or {}).items() if version}
+    if isinstance(content, dict) and isinstance(content.get("python"), str):
+        found["python"] = content["python"]
+    return dict(sorted(found.items()))
