@@ -1,0 +1,99 @@
+"""Many small jobs on the processors of this machine, with results in order and bounded memory."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from leukctl.errors import LeukctlError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """Return how many processors this process may use: its affinity, and its cgroup's quota."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return count
+
+
+def in_order(
+    work: Callable[[Job], Result], jobs: Iterable[Job], workers: int
+) -> Generator[Result, None, None]:
+    """Yield ``work(job)`` for every job, in the order of the jobs.
+
+    Only a few jobs a worker are taken ahead, so that memory does not grow with their number.
+    Jobs, results and ``work`` must be picklable; a job should take some tenths of a second.
+
+    Args:
+        workers: processes; 1 works in this one.
+
+    Raises:
+        LeukctlError: a process was killed. What ``work`` raises comes through as it is.
+    """
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    # Not forked: this process may run threads already, of a progress bar for one.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for job in jobs:
+            with _interrupts_held_back():
+                waiting.append(pool.submit(work, job))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise LeukctlError(
+            "a worker process was killed, perhaps for want of memory; fewer --workers may help"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Keep Ctrl-C from a process that starts meanwhile, until it can ignore it by itself."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _begin() -> None:
+    # A parent that is killed outright tells nobody, and its workers would wait for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole group; the parent answers it, and says so once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""Synthetic stained blood cells: pictures with masks, subjects and sources, of no patient."""
