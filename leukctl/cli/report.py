@@ -104,7 +104,7 @@ def report(
     ] = None,
     json: options.Json = False,
 ) -> ExitStatus:
-    r"""Report scores with intervals, as a table, Markdown, JSON, CSV or a page of HTML.
+    """Report scores with intervals, as a table, Markdown, JSON, CSV or a page of HTML.
 
     INPUT is told from its content. Intervals are 95 % bootstrap intervals over subjects, or over
     images where no subject is known. With --fail-if or --baseline the exit status is 1 when a
@@ -112,13 +112,12 @@ def report(
     SPLIT.METRIC, SPLIT.METRIC.lo or .hi (the ends of its interval) or
     SPLIT.per_class.CLASS.METRIC. Explanations appear in HTML only.
 
-    Example:
-
     \b
-        leukctl report runs/* build/similarity.csv build/maps -o report.html
-        leukctl report predictions.csv --format csv --digits 3
-        leukctl report runs/mnv2 --baseline baseline/metrics.json --tolerance 0.01 \
-            --fail-if 'test.f1_macro < 0.90'
+    Example:
+      leukctl report runs/* build/similarity.csv build/maps -o report.html
+      leukctl report predictions.csv --format csv --digits 3
+      leukctl report runs/mnv2 --baseline baseline/metrics.json \\
+          --tolerance 0.01 --fail-if 'test.f1_macro < 0.90'
     """
     from leukctl.reporting import gate, sources
 

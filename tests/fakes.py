@@ -1,0 +1,127 @@
+"""Predictions and run folders made of numbers, for tests that need no network."""
+
+from pathlib import Path
+
+import numpy as np
+
+from leukctl import files, images, metrics, predictions, runs, tables
+from leukctl.predictions import IDENTITY, Predictions
+from leukctl.reporting import documents, findings, similarity, sources
+from leukctl.reporting.formats import Report
+from leukctl.tables import Table
+
+HISTORY = [
+    *("epoch", "stage", "learning_rate", "train_loss", "train_accuracy", "train_f1_macro"),
+    *("val_loss", "val_accuracy", "val_f1_macro", "seconds"),
+]
+EXPLAINED = [
+    *("model", "path", "label", "predicted", "confidence", "target", "method", "layer"),
+    *("heatmap", "panel", "raw_min", "raw_max", "status"),
+]
+
+
+def few(
+    labels: str, answers: str, probabilities: list[list[float]] | None = None, classes: str = "abc"
+) -> Predictions:
+    """Return predictions from one letter an image; ``-`` is no label, or no answer."""
+    K, N = len(classes), len(labels)
+    predicted = np.array([classes.find(answer) for answer in answers], np.int64)
+    if probabilities is None:
+        rows = np.full((N, K), 0.2 / (K - 1)) if K > 1 else np.ones((N, 1))
+        for row, answer in enumerate(predicted):
+            if K > 1:
+                rows[row, max(answer, 0)] = 0.8
+    else:
+        rows = np.array(probabilities, float)
+    identity = {name: [""] * N for name in IDENTITY}
+    identity["path"] = [f"{index:04}.png" for index in range(N)]
+    identity["label"] = [label.replace("-", "") for label in labels]
+    identity["split"] = ["test"] * N
+    return Predictions("few", list(classes), identity, rows, predicted)
+
+
+def many(
+    n: int = 300,
+    classes: tuple[str, ...] = ("ALL", "AML", "healthy"),
+    seed: int = 0,
+    skill: float = 1.5,
+    subjects: int = 0,
+    splits: tuple[str, ...] = ("test",),
+    threshold: float = 0.0,
+) -> Predictions:
+    """Return random predictions that are right more often than not; splits keep subjects whole."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, len(classes), n)
+    logits = generator.normal(size=(n, len(classes)))
+    logits[np.arange(n), labels] += skill
+    # Rounded, so that scores tie as those of real models do.
+    rows = np.round(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 3)
+    rows /= rows.sum(axis=1, keepdims=True)
+    predicted = np.where(rows.max(axis=1) < threshold, -1, rows.argmax(axis=1))
+    units = generator.integers(0, subjects, n) if subjects else np.arange(n)
+    identity = {name: [""] * n for name in IDENTITY}
+    identity["path"] = [f"{index:06}.png" for index in range(n)]
+    identity["label"] = [classes[label] for label in labels]
+    identity["split"] = [splits[unit % len(splits)] for unit in units]
+    if subjects:
+        identity["subject"] = [f"S{unit:04}" for unit in units]
+    return Predictions("many", list(classes), identity, rows, predicted.astype(np.int64))
+
+
+def write_predictions(rows: Predictions, path: Path) -> Path:
+    """Write ``rows`` to ``path`` and return it."""
+    tables.write_path(predictions.to_table(rows), path)
+    return path
+
+
+def write_run(rows: Predictions, folder: Path, seed: int = 0) -> Path:
+    """Write a run folder whose model left ``rows``, and return it."""
+    write_predictions(rows, folder / runs.PREDICTIONS)
+    files.write_json(folder / runs.METRICS, metrics.document(rows, seed, resamples=50))
+    epochs = [
+        [str(e), "head" if e < 3 else "finetune", "0.001", repr(2 / e), repr(1 - 0.5 / e),
+         repr(1 - 0.6 / e), repr(3 / e), repr(1 - 0.7 / e), repr(1 - 0.8 / e), "1.5"]
+        for e in range(1, 6)
+    ]  # fmt: skip
+    tables.write_path(Table("history", HISTORY, epochs), folder / runs.HISTORY)
+    files.write_bytes(folder / runs.WEIGHTS, b"weights")
+    files.write_json(folder / runs.ENVIRONMENT, {"python": "3.11.0", "versions": {"timm": "1.0"}})
+    backbone = runs.BackboneSpec(
+        "mobilenetv2", "mobilenetv2_100", {}, (224, 224), (0.5,) * 3, (0.5,) * 3
+    )
+    run = runs.Run(
+        "network", rows.classes, [backbone], {}, "resize:224", {"epochs": 5}, "ab" * 32, seed
+    )
+    runs.write(run, folder)
+    return folder
+
+
+def report_of(*inputs, split=None, full=True, digits=None):
+    found = sources.load(inputs, None, full)
+    report = Report(
+        found, split, similarity=similarity.summarize(found.similarities), digits=digits
+    )
+    if found.models:
+        named = {model.name: model.document for model in found.models}
+        report.split = documents.choose_split(named, split)
+        report.findings = findings.findings(found.models, report.split)
+    return report
+
+
+def similarity_table(path, *rows):
+    tables.write_path(Table("s", list(similarity.COLUMNS), [list(row) for row in rows]), path)
+    return path
+
+
+def explanations(folder, rows):
+    """Write an explanations folder; each row is (path, label, predicted, confidence, method)."""
+    cells = []
+    for index, (path, label, predicted, confidence, method) in enumerate(rows):
+        picture = np.random.default_rng(index).integers(0, 256, (30, 90, 3), np.uint8)
+        files.write_bytes(folder / f"{index}.png", images.encode_png(picture))
+        cells.append(
+            ["m", path, label, predicted, confidence, predicted, method, "l", "", f"{index}.png",
+             "0", "1", "ok"]
+        )  # fmt: skip
+    tables.write_path(Table("e", EXPLAINED, cells), folder / "explanations.csv")
+    return folder

@@ -1,0 +1,169 @@
+"""The page of a report, its gallery and its charts."""
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from fakes import explanations, few, many, report_of, similarity_table, write_predictions, write_run
+
+from leukctl import files, images, tables
+from leukctl.reporting import charts, formats, gallery
+from leukctl.reporting.sources import Explanations
+
+HOSTILE = ("<script>alert(1)</script>", "[bold]", 'a"|b', "new\nline", "=cmd()", "\udcff", "$x$")
+VOID = {"meta", "img", "br", "line", "polyline", "path", "input"}
+
+
+class _Page(HTMLParser):
+    """Collects what a test asks of a page, and checks that its elements nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.headings, self.texts, self.images = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@pytest.fixture
+def everything(tmp_path):
+    rows = many(240, ("ALL", "AML", "healthy"), subjects=30, splits=("train", "val", "test"))
+    collapsed = many(240, ("ALL", "AML", "healthy"), subjects=30, splits=("train", "val", "test"))
+    collapsed.predicted[:] = 1
+    similarity_table(
+        tmp_path / "s.csv",
+        ("1", "ALL", "ALL", "m", "gradcam", "m", "lime", "0.5"),
+        ("2", "ALL", "ALL", "m", "gradcam", "m", "lime", "0.75"),
+    )
+    explanations(
+        tmp_path / "maps",
+        [(f"{i}.png", "ALL", "ALL" if i % 2 else "AML", "0.9", "gradcam") for i in range(20)],
+    )
+    return [
+        write_run(rows, tmp_path / "run"),
+        write_predictions(collapsed, tmp_path / "vgg19.csv"),
+        tmp_path / "s.csv",
+        tmp_path / "maps",
+    ]
+
+
+def test_the_page_is_whole_accessible_and_loads_nothing(everything):
+    text = formats.html(report_of(*everything))
+    page = _Page(text)
+    said = " ".join(page.texts)
+    for words in ("every answer on test is", "0.6250", "gradcam / lime", "Training", "--epochs",
+                  "mobilenetv2", "timm", "not a medical device", "8 more panels"):  # fmt: skip
+        assert words in said, words
+    assert said.count("not a medical device") == 1
+    assert ("html", {"lang": "en"}) in page.tags
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    steps = np.diff(page.headings)
+    assert steps.max() <= 1
+    assert "script" not in {tag for tag, _ in page.tags}
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) == gallery.PANELS
+    assert all(picture["alt"] and picture["src"].startswith("data:") for picture in pictures)
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    ids = {a["id"] for _, a in page.tags if "id" in a}
+    assert all(link.startswith("#") and link[1:] in ids for link in links)
+    assert not re.search(r"https?://|url\(|@import", text)
+    tables_ = sum(tag == "table" for tag, _ in page.tags)
+    assert sum(tag == "caption" for tag, _ in page.tags) == tables_
+    assert all(a.get("scope") in ("row", "col") for tag, a in page.tags if tag == "th")
+
+
+def test_the_page_is_the_same_each_time(everything):
+    assert formats.html(report_of(*everything)) == formats.html(report_of(*everything))
+
+
+def test_hostile_names_are_shown_and_not_read(tmp_path):
+    rows = many(140, HOSTILE)
+    rows.identity["path"][0] = "</style><script>alert(2)</script>"
+    path = write_predictions(rows, tmp_path / "<img src=x onerror=alert(3)>.csv")
+    label = '"><script>alert(4)</script>'
+    maps = explanations(tmp_path / "maps", [(label, label, label, label, label)])
+    text = formats.html(report_of(path, maps))
+    page = _Page(text)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert sum(tag == "img" for tag, _ in page.tags) == 1
+    assert not [a for _, a in page.tags if "onerror" in a]
+    said = " ".join(page.texts)
+    assert all(files.printable(name) in said for name in HOSTILE)
+    text.encode("utf-8")
+
+
+def test_a_page_of_similarity_alone_or_of_explanations_alone_is_whole(everything):
+    for part in everything[2:]:
+        _Page(formats.html(report_of(part)))
+
+
+def test_abstained_images_have_a_column_of_the_confusion_matrix(tmp_path):
+    text = formats.html(report_of(write_predictions(few("aabb", "a-bb"), tmp_path / "p.csv")))
+    assert "no answer" in " ".join(_Page(text).texts)
+
+
+def test_panels_outside_the_folder_missing_or_broken_are_counted(tmp_path):
+    maps = explanations(tmp_path / "maps", [(str(i), "A", "A", "0.5", "lime") for i in range(4)])
+    table = tables.read_path(maps / "explanations.csv")
+    (maps / "3.png").write_bytes(b"no picture")
+    files.write_bytes(tmp_path / "secret.png", (maps / "0.png").read_bytes())
+    table = table.with_columns(panel=["0.png", "../secret.png", "gone.png", "3.png"])
+    found = gallery.gallery([Explanations(maps, table)])
+    assert ([panel.case.panel for panel in found.panels], found.unreadable) == (["0.png"], 3)
+
+
+def test_the_gallery_takes_wrong_and_right_answers_of_every_class_by_turns(tmp_path):
+    rows = [
+        (f"{label}{i}{right}", label, label if right else "other", str(0.5 + i / 100), method)
+        for label in ("A", "B")
+        for i in range(5)
+        for right in (True, False)
+        for method in ("gradcam", "lime")
+    ]
+    maps = explanations(tmp_path / "maps", rows)
+    found = gallery.gallery([Explanations(maps, tables.read_path(maps / "explanations.csv"))], 8)
+    assert [(panel.case.path, panel.case.method) for panel in found.panels] == [
+        (path, method)
+        for path in ("A4False", "A4True", "B4False", "B4True")
+        for method in ("gradcam", "lime")
+    ]
+    assert (found.more, found.unreadable) == (32, 0)
+
+
+def test_large_panels_are_made_small(tmp_path):
+    maps = explanations(tmp_path / "maps", [("a", "A", "A", "0.5", "lime")])
+    noise = np.random.default_rng(0).integers(0, 256, (800, 2400, 3), np.uint8)
+    files.write_bytes(maps / "0.png", images.encode_png(noise))
+    (panel,) = gallery.gallery(
+        [Explanations(maps, tables.read_path(maps / "explanations.csv"))]
+    ).panels
+    assert (panel.width, panel.height) == (720, 240)
+    data = base64.b64decode(panel.uri.partition(",")[2])
+    assert images.decode(data).shape == (240, 720, 3)
+
+
+def test_roc_charts_keep_the_corners_of_the_curve():
+    rows = few("aabb", "aaab", [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]], "ab")
+    chart = charts.roc(rows)
+    # by falling score of a: a, b, a, b, on a square of 300 with y down
+    assert chart.lines[0].parts == ["0,300 0,150 150,150 150,0 300,0"]
+    assert charts.roc(few("aa", "aa")) is None

@@ -1,0 +1,234 @@
+"""What a report is made from, what it says, and its plain formats."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+from fakes import explanations, few, many, report_of, similarity_table, write_predictions, write_run
+from sklearn.metrics import accuracy_score
+
+from leukctl import catalog, files, metrics, runs, tables
+from leukctl.errors import InputError, UsageError
+from leukctl.reporting import documents, findings, formats, similarity, sources
+
+HOSTILE = ("<script>alert(1)</script>", "[bold]", 'a"|b', "new\nline", "=cmd()", "\udcff", "$x$")
+
+
+def test_inputs_are_told_from_their_content(tmp_path):
+    run = write_run(many(), tmp_path / "run")
+    rows = write_predictions(many(), tmp_path / "p.txt")
+    like = similarity_table(tmp_path / "x", ("a", "A", "A", "m", "gradcam", "m", "lime", "0.5"))
+    maps = explanations(tmp_path / "maps", [("a", "A", "A", "0.5", "lime")])
+    found = sources.load([run, rows, like, maps], None, full=True)
+    assert [model.name for model in found.models] == ["run", "p"]
+    assert found.models[0].run.options == {"epochs": 5}
+    assert found.models[0].versions == {"timm": "1.0", "python": "3.11.0"}
+    assert (len(found.similarities), len(found.explanations)) == (1, 1)
+
+
+def test_an_input_of_no_known_kind_is_named(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path,label\na.png,ALL\n")
+    with pytest.raises(InputError, match=r"manifest.csv: neither predictions .* columns are path"):
+        sources.load([tmp_path / "manifest.csv"], None, full=False)
+    with pytest.raises(InputError, match=r"neither a finished run .* nor explanations"):
+        sources.load([tmp_path], None, full=False)
+
+
+def test_models_of_one_name_are_called_by_their_paths(tmp_path):
+    first = write_run(many(), tmp_path / "a" / "run")
+    second = write_run(many(), tmp_path / "b" / "run")
+    found = sources.load([first, second], None, full=False)
+    assert [model.name for model in found.models] == [str(first), str(second)]
+    with pytest.raises(UsageError, match="named twice"):
+        sources.load([first, first], None, full=False)
+
+
+def test_scores_that_do_not_fit_the_predictions_are_made_anew(tmp_path):
+    run = write_run(many(seed=1), tmp_path / "run")
+    other = many(seed=2)
+    write_predictions(other, run / runs.PREDICTIONS)
+    found = sources.load([run], None, full=True)
+    expected = accuracy_score(other.labels, other.predicted)
+    assert found.models[0].document["splits"]["test"]["accuracy"]["value"] == expected
+    assert "does not fit" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "metrics of schema 2"),
+        ({"splits": {"test": {}}}, "damaged metrics"),
+        ({"splits": []}, "damaged metrics"),
+        ({"bootstrap": None}, "damaged metrics"),
+    ],
+)
+def test_metrics_of_another_schema_or_damaged_are_refused(change, message, tmp_path):
+    document = metrics.document(many(), 0, 20) | change
+    files.write_json(tmp_path / "metrics.json", document)
+    with pytest.raises(InputError, match=message):
+        documents.read(tmp_path / "metrics.json")
+
+
+def test_metrics_that_are_no_numbers_are_refused(tmp_path):
+    document = metrics.document(many(), 0, 20)
+    text = files.to_json(document)
+    value = document["splits"]["test"]["accuracy"]["value"]
+    (tmp_path / "m.json").write_text(text.replace(f'"value": {value}', '"value": NaN', 1))
+    with pytest.raises(InputError, match="nan is no number"):
+        documents.read(tmp_path / "m.json")
+
+
+def test_values_have_names_down_to_classes_and_interval_ends():
+    document = metrics.document(few("aabbcc", "aabbca"), 0, 50)
+    values = documents.flatten(document)
+    assert values["test.accuracy"] == pytest.approx(5 / 6)
+    assert values["test.per_class.c.sensitivity"] == 0.5
+    assert values["test.accuracy.lo"] == document["splits"]["test"]["accuracy"]["ci95"][0]
+    assert {f"test.{name}" for name in catalog.METRICS} <= set(values)
+
+
+@pytest.mark.parametrize(
+    ("splits", "wanted", "chosen"),
+    [
+        (("train", "val", "test"), None, "test"),
+        (("train", "val"), None, "val"),
+        (("",), None, "unsplit"),
+        (("train", "test"), "train", "train"),
+    ],
+)
+def test_the_split_is_test_else_val_else_unsplit(splits, wanted, chosen):
+    document = metrics.document(many(60, splits=splits), 0, 5)
+    assert documents.choose_split({"m": document}, wanted) == chosen
+
+
+def test_models_without_a_common_split_are_an_error():
+    named = {
+        "a": metrics.document(many(60), 0, 5),
+        "b": metrics.document(many(60, splits=("",)), 0, 5),
+    }
+    with pytest.raises(UsageError, match="a has test; b has unsplit"):
+        documents.choose_split(named, None)
+
+
+# findings
+
+
+def test_a_collapsed_model_is_said_plainly():
+    rows = few("aabbcc", "bbbbbb")
+    document = metrics.document(rows, 0, 20)
+    assert documents.collapsed_to(document["splits"]["test"]) == "b"
+    (model,) = [sources.Model("vgg19", document, rows)]
+    assert (
+        "collapsed to one class: every answer on test is 'b'"
+        in findings.findings([model], "test")[0]
+    )
+
+
+def test_a_model_that_is_right_on_images_of_one_class_has_not_collapsed():
+    assert documents.collapsed_to(metrics.document(few("bb", "bb"), 0, 5)["splits"]["test"]) is None
+
+
+def test_leaks_missing_subjects_abstentions_and_absent_classes_are_said():
+    rows = few("aab-", "a-bb")
+    said = " ".join(findings.findings([_model(rows)], "test"))
+    for words in (
+        "No subjects are known",
+        "33.33% of the images have no confident",
+        "No image of 'c'",
+        "1 image of test without a label",
+    ):
+        assert words in said
+    rows.identity["subject"] = ["1", "1", "2", "3"]
+    rows.identity["split"] = ["train", "test", "test", "test"]
+    said = " ".join(findings.findings([_model(rows)], "test"))
+    assert "1 subject has images in more than one split" in said
+    assert "No subjects" not in said
+
+
+def test_models_scored_on_different_images_are_said():
+    rows, fewer = many(40), many(40).select(range(30))
+    other = many(40)
+    other.identity["path"] = [f"x{path}" for path in other.identity["path"]]
+    for second in (fewer, other):
+        said = findings.findings([_model(rows), _model(second)], "test")
+        assert "not scored on the same images" in said[-1]
+    said = findings.findings([_model(rows), _model(many(40, seed=1))], "test")
+    assert "same images" not in said[-1]
+
+
+def _model(rows):
+    return sources.Model(rows.name, metrics.document(rows, 0, 20), rows)
+
+
+# similarity
+
+
+def test_similarity_is_the_mean_by_pair_and_class(tmp_path):
+    path = similarity_table(
+        tmp_path / "s.csv",
+        ("1", "hem", "hem", "m", "gradcam", "m", "scorecam", "0.5"),
+        ("2", "hem", "all", "m", "gradcam", "m", "scorecam", "0.7"),
+        ("3", "all", "all", "m", "gradcam", "m", "scorecam", "0.9"),
+        ("4", "all", "all", "m", "gradcam", "m", "scorecam", ""),
+    )
+    rows = similarity.summarize([tables.read_path(path)])
+    assert [(row.label, row.n) for row in rows] == [(None, 3), ("all", 1), ("hem", 2)]
+    assert [row.mean for row in rows] == pytest.approx([0.7, 0.9, 0.6])
+    assert (rows[0].models, rows[0].methods) == ("m", "gradcam / scorecam")
+    assert rows[0].deviation == pytest.approx(0.2)
+    assert rows[1].deviation is None
+
+
+@pytest.mark.parametrize("cell", ["nan", "1.5", "x"])
+def test_a_similarity_out_of_range_is_refused(cell, tmp_path):
+    path = similarity_table(tmp_path / "s.csv", ("1", "a", "a", "m", "x", "m", "y", cell))
+    with pytest.raises(InputError, match=r"s.csv, line 2, column mr_ssim"):
+        similarity.summarize([tables.read_path(path)])
+
+
+# formats
+
+
+def test_every_format_of_the_catalog_is_written():
+    assert {*formats.RENDERERS, "table"} == set(catalog.REPORT_FORMATS)
+
+
+def test_csv_reads_back_to_the_same_values(tmp_path):
+    report = report_of(write_predictions(many(), tmp_path / "p.csv"))
+    (row,) = csv.DictReader(io.StringIO(formats.to_csv(report)))
+    scores = report.scores(report.models[0])
+    for name in catalog.METRICS:
+        ends = scores[name]["ci95"]
+        found = [float(row[name]), float(row[f"{name}_lo"]), float(row[f"{name}_hi"])]
+        assert found == [scores[name]["value"], *ends]
+
+
+def test_json_holds_the_metrics_of_every_model(tmp_path):
+    report = report_of(write_run(many(), tmp_path / "run"), full=False)
+    content = json.loads(formats.to_json(report))
+    assert content["models"][0] == {"name": "run", **documents.read(tmp_path / "run")}
+    report.digits = 2
+    rounded = json.loads(formats.to_json(report))["models"][0]["splits"]["test"]["accuracy"][
+        "value"
+    ]
+    assert rounded == round(content["models"][0]["splits"]["test"]["accuracy"]["value"], 2)
+
+
+def test_markdown_escapes_what_it_would_read(tmp_path):
+    report = report_of(write_predictions(many(100, HOSTILE), tmp_path / "[m](x).csv"))
+    text = formats.markdown(report)
+    assert "<script>" not in text
+    assert r"\<script\>alert(1)\</script\>" in text
+    assert r"\[m\](x)" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {10, 8}
+
+
+def test_undefined_values_are_dashes_and_empty_cells(tmp_path):
+    report = report_of(write_predictions(few("aa", "ab"), tmp_path / "p.csv"))
+    (grid,) = formats.grids(report)
+    assert dict(zip(grid.header, grid.rows[0], strict=True))["AUROC"] == "-"
+    (row,) = csv.DictReader(io.StringIO(formats.to_csv(report)))
+    assert (row["auroc_macro"], row["mcc_lo"]) == ("", "")
