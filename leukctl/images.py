@@ -60,8 +60,8 @@ def decode(data: bytes) -> Rgb:
     """Return an encoded image as uint8 RGB, (H, W, 3), C-contiguous.
 
     The content decides the format, not a name. EXIF rotation is applied; transparency is laid on
-    white; grey, palette and CMYK become RGB; of 16-bit values full scale stays full scale (grey is
-    divided by 257 and rounded, of colors the high byte is taken). Of several pages the first counts.
+    white; grey, palette and CMYK become RGB; 16-bit full scale stays full scale (grey is divided by
+    257 and rounded, of colors the high byte is taken). Of several pages the first is taken.
 
     Raises :class:`ImageError` with the reason: no image, truncated, of floating-point pixels, or
     of more than :data:`MAX_PIXELS`.

@@ -294,4 +294,13 @@ def combine(found: Sequence[Found]) -> Found:
         combined.table.rows += [list(row) for row in zip(*cells, strict=True)]
         combined.relative += one.relative
         combined.notes += one.notes
+    _check_apart(combined.table)
     return combined
+
+
+def _check_apart(table: Table) -> None:
+    seen: set[tuple[str, str]] = set()
+    for key in zip(table.column("path"), table.column("copy", ""), strict=True):
+        if key in seen:
+            raise InputError(f"{key[0]!r} stands in two of them", file=table.name, column="path")
+        seen.add(key)

@@ -1,0 +1,273 @@
+"""``leukctl prep`` as users call it: streams, statuses, files, bad input."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leukctl import files, images
+from leukctl.cli import main
+
+
+def picture(path: Path, seed: int = 0, **options: object) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory, with ``cells/{ALL,healthy}/`` of three images each in it."""
+    monkeypatch.chdir(tmp_path)
+    for index in range(3):
+        picture(tmp_path / "cells" / "ALL" / f"{index}.bmp", index)
+        picture(tmp_path / "cells" / "healthy" / f"{index}.png", 10 + index)
+    return tmp_path
+
+
+def prep(*arguments: str) -> int:
+    return main(["prep", *arguments, "--workers", "1"])
+
+
+def test_folders_become_a_manifest_on_standard_output(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prep("cells", "--images", "img", "--steps", "resize:16") == 0
+    out, err = capsys.readouterr()
+    found = list(csv.DictReader(io.StringIO(out)))
+    assert out.splitlines()[0] == "path,label,subject,source,sha256,prep,prep_note,original"
+    assert [row["path"] for row in found] == [
+        f"img/cells/{label}/{index}.png" for label in ("ALL", "healthy") for index in range(3)
+    ]
+    assert {row["source"] for row in found} == {"cells"}
+    assert [row["label"] for row in found] == ["ALL"] * 3 + ["healthy"] * 3
+    assert found[0]["original"] == "cells/ALL/0.bmp"
+    for row in found:
+        assert files.sha256(cells / row["path"]) == row["sha256"]
+        assert images.read_rgb(cells / row["path"]).shape == (16, 16, 3)
+    assert "taken for folders, 6 images, 2 classes (ALL 3, healthy 3)" in err
+    assert (cells / "img" / "rejected.csv").read_text() == "path,reason\n"
+
+
+def test_a_second_run_changes_nothing(cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prep("cells", "--images", "img", "-o", "a.csv") == 0
+    assert prep("cells", "--images", "img", "-o", "b.csv") == 0
+    assert "6 images prepared, 6 of them before now" in capsys.readouterr().err
+    assert (cells / "a.csv").read_bytes() == (cells / "b.csv").read_bytes()
+
+
+def test_the_default_is_the_papers_input_size(cells: Path) -> None:
+    assert prep("cells", "--images", "img", "-o", "a.csv", "-q") == 0
+    assert images.read_rgb(cells / "img/cells/ALL/0.png").shape == (224, 224, 3)
+
+
+def test_bad_images_are_listed_and_the_rest_is_done(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = cells / "cells" / "ALL"
+    whole = picture(folder / "whole.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("hello")
+    (folder / "gone.png").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.png")
+    picture(folder / 'a [1], "b"\nc.png', format="PNG")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).write_bytes(whole)
+    assert prep("cells", "--images", "img", "-o", "all.csv") == 1
+    reasons = {Path(row["path"]).name: row["reason"] for row in rows(cells / "img/rejected.csv")}
+    assert reasons == {
+        "cut.jpg": "truncated",
+        "empty.png": "empty file",
+        "gone.png": "No such file or directory",
+        "pipe.png": "not a regular file",
+        "text.png": "not an image, or of a format that is not read",
+    }
+    err = capsys.readouterr().err
+    assert "cells/ALL/cut.jpg: truncated" in err
+    prepared = rows(cells / "all.csv")
+    assert len(prepared) == 9
+    assert {row["path"] for row in prepared} >= {
+        'img/cells/ALL/a [1], "b"%0Ac.png',
+        "img/cells/ALL/%FF.png",
+    }
+    assert all((cells / row["path"]).is_file() for row in prepared)
+    assert all(os.path.exists(row["original"]) for row in prepared)
+    assert prep("cells", "--images", "img", "-o", "all.csv", "--allow-rejected", "5") == 0
+    assert prep("cells", "--images", "img", "-o", "all.csv", "--allow-rejected", "4") == 1
+
+
+def test_many_rejected_are_cut_short_on_the_terminal(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(30):
+        (cells / "cells" / "ALL" / f"bad{index}.png").touch()
+    assert prep("cells", "--images", "img", "-o", "all.csv") == 1
+    err = capsys.readouterr().err
+    assert err.count("empty file") == 20
+    assert "and 10 more, all in img/rejected.csv" in err
+    assert len(rows(cells / "img" / "rejected.csv")) == 30
+
+
+def test_manifest_columns_and_masks_come_through(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (30, 20), 255).save(cells / "mask.png")
+    text = "\ufeffage,path,label,subject,mask,split\r\n"
+    text += "7,cells/ALL/0.bmp,ALL,S1,mask.png,train\r\n9,cells/healthy/0.png,,S2,,\r\n"
+    (cells / "m.csv").write_bytes(text.encode())
+    assert prep("m.csv", "--images", "img", "--steps", "zoom:0.5", "--source", "lab") == 0
+    found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert ",".join(found[0]) == (
+        "path,label,subject,source,split,mask,sha256,prep,prep_note,original,age"
+    )
+    assert [row["mask"] for row in found] == ["img/masks/lab/cells/ALL/0.png", ""]
+    assert images.read_rgb(cells / found[0]["mask"]).shape == (10, 15, 3)
+    assert [(row["age"], row["split"], row["label"]) for row in found] == [
+        ("7", "train", "ALL"),
+        ("9", "", ""),
+    ]
+
+
+def test_root_says_where_a_manifests_paths_start(cells: Path) -> None:
+    (cells / "m.csv").write_text("path\nALL/0.bmp\n")
+    assert prep("m.csv", "--images", "img", "--root", "cells", "-o", "o.csv") == 0
+    (row,) = rows(cells / "o.csv")
+    assert (row["path"], row["original"]) == ("img/images/ALL/0.png", "cells/ALL/0.bmp")
+
+
+def test_paths_of_a_manifest_never_lead_outside(cells: Path) -> None:
+    (cells / "deep").mkdir()
+    paths = ["../cells/ALL/0.bmp", f"{cells}/cells/ALL/1.bmp", "x/../../cells/ALL/2.bmp"]
+    (cells / "deep" / "x").mkdir()
+    (cells / "m.csv").write_text("path\n" + "\n".join(paths) + "\n")
+    assert prep("m.csv", "--images", "out/img", "--root", "deep", "-o", "o.csv") == 0
+    for row in rows(cells / "o.csv"):
+        assert (cells / row["path"]).resolve().is_relative_to(cells / "out" / "img")
+    assert len({row["path"] for row in rows(cells / "o.csv")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label\nx\n", "m.csv, line 1, column path: the column is missing"),
+        ("path,path\nx,y\n", "m.csv, line 1, column path: the column stands there twice"),
+        ("path\nno.png\n", "m.csv, line 2, column path: no such image: 'no.png'"),
+        ("path,mask\ncells/ALL/0.bmp,no\n", "m.csv, line 2, column mask: no such mask: 'no'"),
+        ("path\ncells/ALL/0.bmp\n\ncells/ALL/0.bmp\n", "m.csv, line 4, column path:"),
+        ("path,split\ncells/ALL/0.bmp,tset\n", "line 2, column split: unknown split 'tset'"),
+        ("path\n", "m.csv: no rows below the header"),
+        ("", "m.csv: empty"),
+    ],
+)
+def test_a_wrong_manifest_is_one_line(
+    cells: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (cells / "m.csv").write_text(text)
+    assert prep("m.csv", "--images", "img", "-o", "o.csv") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (cells / "o.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--images", "img"], "no such folder or manifest"),
+        (["cells", "--images", "cells"], "is SRC itself"),
+        (["cells", "--images", "img", "--layout", "cnmc"], "no C-NMC images"),
+        (["cells/ALL/0.bmp", "--images", "img"], "neither a folder nor a CSV file"),
+        (["cells", "other/cells", "--images", "img"], "two SRC are called 'cells'"),
+        (["cells", "other", "--images", "img", "--source", "x"], "--source names one data set"),
+        (["cells", "--images", "img", "--steps", "zom:0.6"], "did you mean zoom?"),
+        (["m.csv", "n.csv", "--images", "img"], "stands in two of them"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    cells: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    picture(cells / "other" / "cells" / "a" / "x.png")
+    for name in ("m.csv", "n.csv"):
+        (cells / name).write_text("path\ncells/ALL/0.bmp\n")
+    assert prep(*arguments, "-o", "o.csv", "-q") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (cells / "img").exists()
+
+
+def test_several_sources_make_one_manifest(cells: Path) -> None:
+    picture(cells / "lab" / "ALL" / "0.bmp")
+    assert prep("cells", "lab", "--images", "img", "-o", "o.csv", "-q") == 0
+    found = rows(cells / "o.csv")
+    assert [row["source"] for row in found] == ["cells"] * 6 + ["lab"]
+    assert found[-1]["path"] == "img/lab/ALL/0.png"
+
+
+def test_results_below_the_source_are_not_taken_for_input(cells: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        assert prep("cells", "--images", "cells/prepared", "-o", name, "-q") == 0
+    assert len(rows(cells / "a.csv")) == 6
+    assert (cells / "a.csv").read_bytes() == (cells / "b.csv").read_bytes()
+
+
+def test_originals_are_never_replaced(cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The folder for cells/ is cells/ itself when results go to its parent.
+    before = (cells / "cells" / "healthy" / "0.png").read_bytes()
+    assert prep("cells/healthy", "--images", "cells", "-o", "o.csv") == 2
+    assert "overwritten by its own result" in capsys.readouterr().err
+    assert (cells / "cells" / "healthy" / "0.png").read_bytes() == before
+
+
+def test_a_full_disk_leaves_nothing_half_written(cells: Path) -> None:
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+        "from leukctl.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["prep", "cells", "--images", "img", "-o", "o.csv", "-q"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "leukctl: error: img/cells/ALL/0.png: File too large\n"
+    assert [path for path in (cells / "img").rglob("*") if path.is_file()] == []
+    assert not (cells / "o.csv").exists()
+
+
+def test_prep_split_and_balance_make_a_pipeline(cells: Path) -> None:
+    for index in range(3, 20):
+        picture(cells / "cells" / "ALL" / f"{index}.bmp", index)
+    leukctl = f"{sys.executable} -m leukctl"
+    line = (
+        f"{leukctl} prep cells --images img --steps resize:8 | {leukctl} split - --seed 1 "
+        f"| {leukctl} balance - --method oversample > train.csv"
+    )
+    assert subprocess.run(["bash", "-o", "pipefail", "-c", line]).returncode == 0
+    train = [row for row in rows(cells / "train.csv") if row["split"] == "train"]
+    assert [sum(row["label"] == label for row in train) for label in ("ALL", "healthy")] == [16, 16]
+
+
+def test_real_cells_of_the_papers_chain(shared: Path, tmp_path: Path) -> None:
+    source = str(shared / "cnmc-samples" / "cells")
+    chain = "resize:256,zoom:0.6,resize:224"
+    out = tmp_path / "all.csv"
+    assert prep(source, "--steps", chain, "--images", str(tmp_path / "i"), "-o", str(out)) == 0
+    found = rows(out)
+    assert len(found) == 8
+    first = next(row for row in found if "UID_H10_1_1_hem" in row["path"])
+    assert (first["label"], first["subject"], first["prep"]) == ("hem", "H10", chain)
+    with Image.open(first["original"]) as image:
+        box = image.resize((256, 256), Image.Resampling.BOX).crop((51, 51, 205, 205))
+        truth = np.asarray(box.resize((224, 224), Image.Resampling.BICUBIC), float)
+    assert np.abs(images.read_rgb(Path(first["path"])) - truth).mean() < 2

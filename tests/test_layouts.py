@@ -1,0 +1,168 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from leukctl import catalog, layouts, tables
+from leukctl.errors import InputError
+
+HEADER = "Patient_ID,new_names,labels\n"
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def rows(root: Path, layout: str) -> list[list[str]]:
+    found = layouts.read(layouts.list_folder(root), layout, "set")
+    return [[os.path.relpath(row[0], root), *row[1:]] for row in found.table.rows]
+
+
+def test_readers_and_catalog_name_the_same_layouts() -> None:
+    assert {"auto", "manifest", *layouts.READERS} == set(catalog.LAYOUTS)
+
+
+def test_first_folder_is_the_class(tmp_path: Path) -> None:
+    touch(tmp_path, "b/x.png", "a/deep/er/y.JPG", "a/z.tiff", "a/notes.txt", ".git/k.png")
+    assert rows(tmp_path, "folders") == [
+        ["a/deep/er/y.JPG", "a", "", "set"],
+        ["a/z.tiff", "a", "", "set"],
+        ["b/x.png", "b", "", "set"],
+    ]
+
+
+def test_images_outside_class_folders_have_no_label_and_are_told_of(tmp_path: Path) -> None:
+    touch(tmp_path, "x.png", "a/y.png")
+    found = layouts.read(layouts.list_folder(tmp_path), "folders", "set")
+    assert found.table.column("label") == ["a", ""]
+    assert "1 images lie outside" in found.notes[0]
+    flat = layouts.read(layouts.list_folder(tmp_path / "a"), "folders", "set")
+    assert flat.table.column("label") == [""]
+    assert "no class folders" in flat.notes[0]
+
+
+def test_a_folder_around_the_classes_is_suspected(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a/x.png", "set/b/y.png")
+    found = layouts.read(layouts.list_folder(tmp_path), "folders", "set")
+    assert str(tmp_path / "set") in found.notes[0]
+
+
+def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+    touch(tmp_path / "real", "a/x.png")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a").symlink_to(tmp_path / "real" / "a")
+    (tmp_path / "real" / "a" / "up").symlink_to(root)
+    (root / "self").symlink_to("self")
+    listing = layouts.list_folder(root)
+    assert listing.images == ["a/x.png"]
+    assert listing.aliases == 1
+
+
+def test_other_files_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.txt", "b.TXT", "c.db", ".hidden.png", "none", "a/x.png")
+    skipped = layouts.list_folder(tmp_path).skipped
+    assert skipped == {".txt": 2, ".db": 1, "hidden": 1, "no suffix": 1}
+
+
+def test_results_inside_the_source_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a/x.png", "build/img/set/a/x.png")
+    assert layouts.list_folder(tmp_path, tmp_path / "build" / "img").images == ["a/x.png"]
+
+
+def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    touch(tmp_path, "a/\udcff\n.png")
+    assert rows(tmp_path, "folders") == [["a/\udcff\n.png", "a", "", "set"]]
+
+
+def test_an_empty_folder_says_what_was_looked_for_and_found(tmp_path: Path) -> None:
+    touch(tmp_path, "a.csv", "b.csv")
+    with pytest.raises(InputError, match=r"looked for \.png .*found 2 \.csv"):
+        rows(tmp_path, "folders")
+
+
+def test_cnmc_names_give_class_and_subject(tmp_path: Path) -> None:
+    touch(tmp_path, "fold_0/all/UID_11_2_3_all.bmp", "fold_1/hem/UID_H4_5_6_hem.bmp")
+    assert layouts.recognize(layouts.list_folder(tmp_path)) == "cnmc"
+    assert rows(tmp_path, "cnmc") == [
+        ["fold_0/all/UID_11_2_3_all.bmp", "all", "11", "set"],
+        ["fold_1/hem/UID_H4_5_6_hem.bmp", "hem", "H4", "set"],
+    ]
+
+
+@pytest.mark.parametrize("place", ["val", "val/phase"])
+def test_cnmc_label_file_names_the_renamed_phase(tmp_path: Path, place: str) -> None:
+    touch(tmp_path, "val/phase/1.bmp", "val/phase/2.bmp", "val/phase/3.bmp", "test/4.bmp")
+    text = "\ufeff" + HEADER + "UID_57_29_1_all.bmp,1.bmp,1\r\nUID_H9_1_1_hem.bmp,2.bmp,0\r\n"
+    text += "UID_58_1_1_all.bmp,99.bmp,1\r\n"
+    (tmp_path / place / "phase_labels.csv").write_text(text)
+    found = layouts.read(layouts.list_folder(tmp_path), "cnmc", "set")
+    assert layouts.recognize(layouts.list_folder(tmp_path)) == "cnmc"
+    cells = [(Path(row[0]).name, row[1], row[2]) for row in found.table.rows]
+    assert cells == [
+        ("4.bmp", "", ""),
+        ("1.bmp", "all", "57"),
+        ("2.bmp", "hem", "H9"),
+        ("3.bmp", "", ""),
+    ]
+    assert "2 images have no label" in found.notes[0]
+    assert "names 1 images that are not there" in found.notes[1]
+
+
+def test_cnmc_label_file_beside_the_given_folder_is_found(tmp_path: Path) -> None:
+    touch(tmp_path, "phase/1.bmp")
+    (tmp_path / "phase_labels.csv").write_text(HEADER + "UID_57_29_1_all.bmp,1.bmp,1\n")
+    assert rows(tmp_path / "phase", "cnmc") == [["1.bmp", "all", "57", "set"]]
+
+
+def test_a_label_file_that_may_belong_to_two_folders_labels_neither(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.bmp", "y/1.bmp", "z/UID_1_1_1_all.bmp")
+    (tmp_path / "labels.csv").write_text(HEADER + "UID_57_29_1_all.bmp,1.bmp,1\n")
+    assert [row[1] for row in rows(tmp_path, "cnmc")] == ["", "", "all"]
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        ("cell.bmp,1.bmp,1", "Patient_ID"),
+        ("UID_1_1_1_all.bmp,1.bmp,0", "labels"),
+        ("UID_1_1_1_all.bmp,1.bmp,all", "labels"),
+    ],
+)
+def test_wrong_label_lines_are_named(tmp_path: Path, line: str, column: str) -> None:
+    touch(tmp_path, "phase/1.bmp")
+    (tmp_path / "phase" / "labels.csv").write_text(HEADER + line + "\n")
+    with pytest.raises(InputError, match=f"labels.csv, line 2, column {column}"):
+        rows(tmp_path, "cnmc")
+
+
+def test_a_cell_in_the_other_class_folder_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "fold_0/hem/UID_11_2_3_all.bmp")
+    with pytest.raises(InputError, match="named 'all' but lies in a folder 'hem'"):
+        rows(tmp_path, "cnmc")
+
+
+def test_the_wrong_layout_says_what_was_looked_for_and_found(tmp_path: Path) -> None:
+    touch(tmp_path, "a/x.png")
+    with pytest.raises(InputError, match=r"looked for UID_.*found 1 images such as 'a/x.png'"):
+        rows(tmp_path, "cnmc")
+
+
+def test_sources_are_joined_under_the_union_of_their_columns() -> None:
+    first = layouts.Found(tables.Table("a", ["path", "label"], [["x", "L"]]), ["x"])
+    second = layouts.Found(tables.Table("b", ["path", "age"], [["y", "7"]]), ["y"])
+    joined = layouts.combine([first, second])
+    assert joined.table.columns == ["path", "label", "age"]
+    assert joined.table.rows == [["x", "L", ""], ["y", "", "7"]]
+    assert joined.relative == ["x", "y"]
+
+
+def test_real_cnmc_samples(shared: Path) -> None:
+    listing = layouts.list_folder(shared / "cnmc-samples" / "cells")
+    assert layouts.recognize(listing) == "cnmc"
+    table = layouts.read(listing, "cnmc", "cells").table
+    assert table.column("label") == ["all", "hem", "all", "hem", "all", "hem", "", ""]
+    assert table.column("subject") == ["1", "H6", "2", "H10", "13", "H1", "", ""]

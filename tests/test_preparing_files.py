@@ -1,0 +1,229 @@
+"""From files to prepared files: naming, masks, going on, and what prep must not replace."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leukctl import files, images
+from leukctl.errors import InputError
+from leukctl.preparing import Chain, naming, results, work
+from leukctl.preparing.work import Job, Outcome
+from leukctl.tables import Table
+
+CHAIN = Chain.parse("resize:8")
+
+
+def picture(path: Path, seed: int = 0, mode: str = "RGB") -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+def prepare(jobs: list[Job], chain: Chain = CHAIN, workers: int = 1) -> list[Outcome]:
+    return list(work.prepare_all(jobs, chain, workers, lambda step: None).values())
+
+
+def job(tmp_path: Path, name: str = "a.bmp", **more: str) -> Job:
+    return Job(str(tmp_path / name), str(tmp_path / "out" / f"{name}.png"), **more)
+
+
+@pytest.mark.parametrize(
+    ("relative", "target"),
+    [
+        ("a/x.jpg", "set/a/x"),
+        ("./a//x.jpg", "set/a/x"),
+        ("../../etc/x.jpg", "set/etc/x"),
+        ("/abs/x.jpg", "set/abs/x"),
+        ("a/../../../x.jpg", "set/x"),
+        ("-x, [y] z.jpg", "set/-x, [y] z"),
+        ("a\nb.jpg", "set/a%0Ab"),
+        ("\udcff.jpg", "set/%FF"),
+        ("x.png/y.jpg", "set/x.png_/y"),
+        ("cell.v2", "set/cell"),
+    ],
+)
+def test_targets_stay_inside_and_on_one_line(relative: str, target: str) -> None:
+    assert naming.targets([relative], ["set"]) == [target]
+
+
+def test_targets_differ_and_repeated_rows_share_theirs() -> None:
+    relative = ["x.bmp", "x.jpg", "X.bmp", "../x.bmp", "x.bmp", "x.bmp"]
+    names = naming.targets(relative, ["s", "s", "s", "s", "s", "t"])
+    assert names[0] == names[4]
+    assert len({name.casefold() for name in names}) == 5
+    assert names[5] == "t/x"
+
+
+@pytest.mark.parametrize("source", ["masks", "Masks", "rejected.csv", "", "..", "a/b", "\n"])
+def test_no_source_lands_outside_or_among_the_masks(source: str, tmp_path: Path) -> None:
+    (name,) = naming.targets(["x.png"], [source])
+    path = Path(naming.image_path(tmp_path, name))
+    assert len(path.relative_to(tmp_path).parts) == 2
+    assert path.parent.name.casefold() not in ("masks", "rejected.csv", "..")
+
+
+def test_long_names_fit_file_systems_and_stay_distinct() -> None:
+    names = naming.targets(["漢" * 84 + "a.bmp", "漢" * 84 + "b.bmp", "\udcff" * 250], [""] * 3)
+    assert len(set(names)) == 3
+    assert all(len(name.rpartition("/")[2].encode()) <= 240 for name in names)
+
+
+def test_prepared_image_says_where_it_comes_from(tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.bmp")
+    (outcome,) = prepare([job(tmp_path)])
+    data = (tmp_path / "out" / "a.bmp.png").read_bytes()
+    assert outcome == Outcome(sha256=images.sha256(data), prep="resize:8")
+    assert images.png_text(data) == {
+        "leukctl:prep": "resize:8",
+        "leukctl:source-sha256": files.sha256(source),
+    }
+    assert images.decode(data).shape == (8, 8, 3)
+
+
+def test_what_is_done_and_right_is_left_alone(tmp_path: Path) -> None:
+    picture(tmp_path / "a.bmp")
+    (first,) = prepare([job(tmp_path)])
+    target = tmp_path / "out" / "a.bmp.png"
+    before = target.stat().st_mtime_ns
+    (again,) = prepare([job(tmp_path)])
+    assert again.skipped
+    assert (again.sha256, again.prep) == (first.sha256, first.prep)
+    assert target.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("change", ["source", "chain", "torn", "empty"])
+def test_what_is_not_right_is_made_again(tmp_path: Path, change: str) -> None:
+    picture(tmp_path / "a.bmp")
+    prepare([job(tmp_path)])
+    target = tmp_path / "out" / "a.bmp.png"
+    chain = Chain.parse("resize:9") if change == "chain" else CHAIN
+    if change == "source":
+        picture(tmp_path / "a.bmp", seed=1)
+    elif change == "torn":
+        target.write_bytes(target.read_bytes()[:-20])
+    elif change == "empty":
+        target.write_bytes(b"")
+    (outcome,) = prepare([job(tmp_path)], chain)
+    assert not outcome.skipped
+    expected, _, _ = chain.apply(images.read_rgb(tmp_path / "a.bmp"))
+    np.testing.assert_array_equal(images.read_rgb(target), expected)
+
+
+def test_notes_survive_going_on(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 30)).save(tmp_path / "a.bmp")
+    chain = Chain.parse("roi")
+    outcomes = [prepare([job(tmp_path)], chain)[0] for _ in range(2)]
+    assert [outcome.skipped for outcome in outcomes] == [False, True]
+    assert {outcome.note for outcome in outcomes} == {"roi: no stained region, whole frame kept"}
+
+
+def test_mask_goes_the_same_way(tmp_path: Path) -> None:
+    picture(tmp_path / "a.bmp")
+    Image.fromarray(np.pad(np.full((10, 15), 128, np.uint8), ((0, 10), (0, 15)))).save(
+        tmp_path / "m.png"
+    )
+    with_mask = job(
+        tmp_path,
+        mask=str(tmp_path / "m.png"),
+        mask_target=str(tmp_path / "out" / "masks" / "a.png"),
+    )
+    prepare([with_mask])
+    cut = images.read_rgb(tmp_path / "out" / "masks" / "a.png")
+    assert (cut[:4, :4] == 128).all()
+    assert not cut[4:].any()
+    assert not cut[:, 4:].any()
+    (tmp_path / "out" / "masks" / "a.png").unlink()
+    assert [outcome.skipped for outcome in prepare([with_mask])] == [False]
+    assert [outcome.skipped for outcome in prepare([with_mask])] == [True]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"mask": "small.png"}, "small.png' has 5x4 pixels, the image 30x20"),
+        ({"mask": "text.png"}, "text.png': not an image"),
+        ({"sha256": "0" * 64}, "its SHA-256 is not the one in the manifest"),
+    ],
+)
+def test_what_does_not_fit_is_rejected(tmp_path: Path, more: dict[str, str], reason: str) -> None:
+    picture(tmp_path / "a.bmp")
+    Image.new("L", (5, 4)).save(tmp_path / "small.png")
+    (tmp_path / "text.png").write_text("hello")
+    if "mask" in more:
+        more = {
+            "mask": str(tmp_path / more["mask"]),
+            "mask_target": str(tmp_path / "out" / "m.png"),
+        }
+    (outcome,) = prepare([job(tmp_path, **more)])
+    assert reason in outcome.rejected
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_strangers_file_is_never_replaced(tmp_path: Path) -> None:
+    picture(tmp_path / "a.bmp")
+    target = picture(tmp_path / "out" / "a.bmp.png", seed=5)
+    before = target.read_bytes()
+    with pytest.raises(InputError, match="prep did not write it"):
+        prepare([job(tmp_path)])
+    assert target.read_bytes() == before
+
+
+def test_an_input_is_never_replaced_by_its_result(tmp_path: Path) -> None:
+    picture(tmp_path / "a.bmp")
+    prepare([job(tmp_path)])
+    target = str(tmp_path / "out" / "a.bmp.png")
+    with pytest.raises(InputError, match="overwritten by its own result"):
+        prepare([Job(target, target)])
+
+
+def test_workers_make_the_same(tmp_path: Path) -> None:
+    for index in range(70):
+        picture(tmp_path / f"{index}.bmp", seed=index)
+    (tmp_path / "33.bmp").write_text("no image")
+    jobs = [job(tmp_path, f"{index}.bmp") for index in range(70)]
+    alone = prepare(jobs)
+    bytes_alone = [Path(one.target).read_bytes() for one in jobs if Path(one.target).exists()]
+    for one in jobs:
+        Path(one.target).unlink(missing_ok=True)
+    steps: list[int] = []
+    together = list(work.prepare_all(jobs, CHAIN, 2, steps.append).values())
+    assert together == alone
+    assert sum(steps) == 70
+    assert [o.rejected != "" for o in alone] == [index == 33 for index in range(70)]
+    assert bytes_alone == [Path(o.target).read_bytes() for o in jobs if Path(o.target).exists()]
+
+
+def test_manifest_keeps_columns_and_order_and_drops_the_rejected(tmp_path: Path) -> None:
+    table = Table(
+        "m.csv",
+        ["age", "label", "path", "sha256"],
+        [["7", "x", "a.bmp", ""], ["8", "y", "b.bmp", ""], ["9", "x", "c.bmp", ""]],
+    )
+    jobs = results.make_jobs(table, ["a.bmp", "b.bmp", "c.bmp"], Path("out"))
+    outcomes = [Outcome("s1", "p"), Outcome(rejected="why"), Outcome("s3", "p", "note")]
+    made = results.manifest_of(table, jobs, outcomes)
+    assert made.columns == ["path", "label", "sha256", "prep", "prep_note", "original", "age"]
+    assert made.rows == [
+        ["out/images/a.png", "x", "s1", "p", "", "a.bmp", "7"],
+        ["out/images/c.png", "x", "s3", "p", "note", "c.bmp", "9"],
+    ]
+    assert results.rejected_of(jobs, outcomes).rows == [["b.bmp", "why"]]
+
+
+def test_preparing_again_composes_the_chains(tmp_path: Path) -> None:
+    picture(tmp_path / "raw.bmp")
+    columns = ["path", "prep", "original"]
+    table = Table("m.csv", columns, [[str(tmp_path / "raw.bmp"), "zoom:0.5", "first.bmp"]])
+    jobs = results.make_jobs(table, ["raw.bmp"], tmp_path / "out")
+    made = results.manifest_of(table, jobs, prepare(jobs))
+    assert made.column("prep") == ["zoom:0.5,resize:8"]
+    assert made.column("original") == ["first.bmp"]
+
+
+def test_two_rows_of_one_image_with_different_masks_are_refused() -> None:
+    table = Table("m.csv", ["path", "mask"], [["a", "m"], ["a", "n"]], [2, 3])
+    with pytest.raises(InputError, match="line 3, column mask"):
+        results.make_jobs(table, ["a", "a"], Path("out"))
