@@ -86,6 +86,12 @@ def rows_of_split(table: Table, split: str) -> list[int]:
     return [index for index, value in enumerate(table.column("split", "")) if value == split]
 
 
+def originals(table: Table) -> Table:
+    """Return the rows without the repetitions that oversampling added."""
+    copies = table.column("copy", "")
+    return table.select([index for index, copy in enumerate(copies) if copy in ("", "0")])
+
+
 def prep_chain(table: Table) -> str | None:
     """Return the chain that prepared all the images, or None where none is recorded.
 

@@ -5,9 +5,12 @@ untouched, and the order of rows and columns is kept. Bytes of file names that a
 survive the round trip (Python's ``surrogateescape``).
 """
 
+import contextlib
 import csv
+import gc
 import io
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -92,22 +95,23 @@ def read(stream: IO[str], name: str) -> Table:
     reader = csv.reader(_without_bom(stream), strict=True)
     columns: list[str] = []
     try:
-        columns = [cell.strip() for cell in next(reader, [])]
+        columns = next(reader, [])
         _check_header(columns, name)
         rows: list[list[str]] = []
         lines: list[int] = []
         start = reader.line_num + 1
-        for row in reader:
-            if row:
-                if len(row) != len(columns):
-                    raise InputError(
-                        f"{len(row)} cells where the header has {len(columns)}",
-                        file=name,
-                        line=start,
-                    )
-                rows.append(row)
-                lines.append(start)
-            start = reader.line_num + 1
+        with _no_garbage_collection():
+            for row in reader:
+                if row:
+                    if len(row) != len(columns):
+                        raise InputError(
+                            f"{len(row)} cells where the header has {len(columns)}",
+                            file=name,
+                            line=start,
+                        )
+                    rows.append(row)
+                    lines.append(start)
+                start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"not CSV ({error})", file=name, line=reader.line_num) from None
     return Table(name, columns, rows, lines)
@@ -145,8 +149,19 @@ def to_text(table: Table) -> str:
 
 
 def _without_bom(stream: IO[str]) -> Iterable[str]:
-    for number, line in enumerate(stream):
-        yield line.removeprefix("\ufeff") if number == 0 else line
+    return itertools.chain([stream.readline().removeprefix("\ufeff")], stream)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep Python from looking through a million rows again and again while they are made."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _check_header(columns: list[str], name: str) -> None:

@@ -135,7 +135,7 @@ def report(
         breaches += _compare(content, baseline, tolerances)
     _write(content, kind, output)
     for line in breaches:
-        streams.note(line)
+        streams.error(line)
     if (conditions or baseline is not None) and not breaches:
         streams.note("the gate held")
     return ExitStatus.FOUND if breaches else ExitStatus.DONE

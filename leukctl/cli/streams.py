@@ -52,6 +52,15 @@ def detail(message: str) -> None:
         _say(message)
 
 
+def note_scores(metrics: dict[str, Any], folder: Path) -> None:
+    """Print a finished run's scores, a line a split."""
+    for name, scores in metrics["splits"].items():
+        note(
+            f"{folder} {name or 'no split'}: accuracy {scores['accuracy']['value']:.4f}, "
+            f"macro F1 {scores['f1_macro']['value']:.4f}, {scores['n']} images"
+        )
+
+
 def _say(message: str) -> None:
     # A message may hold a file's name, and a file's name may hold anything; a closed standard
     # error is no reason to fail.
@@ -75,7 +84,7 @@ def data_stream() -> IO[str]:
     stdout: Any = sys.stdout
     if hasattr(stdout, "reconfigure"):
         stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
-    return stdout  # type: ignore[no-any-return]
+    return stdout
 
 
 @contextlib.contextmanager
@@ -123,6 +132,7 @@ def _bar(what: str, total: int | None, unit: str) -> Iterator[Advance]:
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # that is where data goes
     ) as bar:
         task = bar.add_task(what, total=total, rate="")
         started = time.monotonic()

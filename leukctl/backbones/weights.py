@@ -1,0 +1,150 @@
+"""Weights from a file: safetensors only, whole or not at all."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leukctl import files
+from leukctl.errors import InputError, WeightsError
+from leukctl.runtime import torch
+
+_PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".h5", ".keras")
+
+
+@dataclass(slots=True)
+class WeightsFile:
+    """A weights file, and what the ``config.json`` beside it says.
+
+    Attributes:
+        path: of the .safetensors file.
+        sha256: of its bytes.
+        architecture: timm's name, None where no config says.
+        model_args: arguments that the architecture is built with.
+        config: timm's ``pretrained_cfg`` (mean, std, input_size, classifier).
+        state: the tensors by name.
+    """
+
+    path: Path
+    sha256: str
+    architecture: str | None
+    model_args: dict[str, Any]
+    config: dict[str, Any]
+    state: dict[str, torch.Tensor]
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """Read a folder in the Hugging Face hub's layout, or a .safetensors file.
+
+    Raises :class:`WeightsError` for what is missing, no safetensors file, or a pickle, which is
+    never loaded since reading it runs what it says.
+    """
+    file = path / "model.safetensors" if path.is_dir() else path
+    if file.suffix.lower() in _PICKLES:
+        raise WeightsError(
+            f"{file}: a {file.suffix} file can run code when it is read; leukctl takes .safetensors"
+        )
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such weights file")
+    config = read_config(file)
+    return WeightsFile(
+        file,
+        files.sha256(file),
+        config.get("architecture"),
+        dict(config.get("model_args") or {}),
+        {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if v is not None},
+        read_safetensors(file),
+    )
+
+
+def read_config(weights: Path) -> dict[str, Any]:
+    """Return the ``config.json`` in or beside ``weights``, {} where there is none."""
+    path = weights / "config.json" if weights.is_dir() else weights.with_name("config.json")
+    if not path.exists():
+        return {}
+    try:
+        config = files.read_json(path)
+    except InputError as error:
+        raise WeightsError(str(error)) from None
+    if not isinstance(config, dict):
+        raise WeightsError(f"{path}: not the config.json of a network")
+    return config
+
+
+def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of ``path``; raise :class:`WeightsError` where it is none or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: no whole safetensors file ({first_line(error)})") from None
+
+
+def write_safetensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write tensors to ``path`` atomically."""
+    from safetensors.torch import save
+
+    files.write_bytes(path, save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
+
+
+def load_strictly(model: torch.nn.Module, source: WeightsFile, classifier: Any) -> None:
+    """Load the weights of ``source`` into a network without a head, every tensor or none.
+
+    Args:
+        classifier: timm's name(s) of the head in the file, whose tensors are left out.
+
+    Raises :class:`WeightsError` naming the tensors that are missing, left over or of another
+    shape.
+    """
+    heads = tuple(
+        f"{name}." for name in ([classifier] if isinstance(classifier, str) else classifier or [])
+    )
+    state = (
+        {k: v for k, v in source.state.items() if not k.startswith(heads)}
+        if heads
+        else (source.state)
+    )
+    check_fit(model.state_dict(), state, str(source.path))
+    model.load_state_dict(state, strict=True)
+
+
+def check_fit(
+    wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor], name: str
+) -> None:
+    """Raise :class:`WeightsError` unless both have the same tensors of the same shapes."""
+    # Older files lack BatchNorm's counter of batches, which nothing here reads.
+    missing = [k for k in wanted if k not in given and not k.endswith("num_batches_tracked")]
+    extra = [k for k in given if k not in wanted]
+    shapes = [
+        f"{k} {tuple(given[k].shape)} for {tuple(wanted[k].shape)}"
+        for k in wanted
+        if k in given and wanted[k].shape != given[k].shape
+    ]
+    said = [
+        f"{what}: {', '.join(items[:3])}{f' and {len(items) - 3} more' if len(items) > 3 else ''}"
+        for what, items in (
+            ("missing tensors", missing),
+            ("tensors it has no place for", extra),
+            ("other shapes", shapes),
+        )
+        if items
+    ]
+    if said:
+        raise WeightsError(f"{name}: the weights do not fit; {'; '.join(said)}")
+
+
+def digest(model: torch.nn.Module) -> str:
+    """Return a SHA-256 over the names and bytes of a network's tensors."""
+    summed = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        summed.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return summed.hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its kind where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

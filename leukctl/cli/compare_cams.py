@@ -1,0 +1,78 @@
+"""``leukctl compare-cams``: explanations → similarity of their heatmaps."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leukctl.cli import options, streams
+from leukctl.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from leukctl.reporting.similarity import Row
+    from leukctl.tables import Table
+
+
+def compare_cams(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders that explain made.")
+    ],
+    output: options.Output = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="Exit 1 if it holds for the mean of any pair, as in 'mr_ssim < 0.8'.",
+        ),
+    ] = None,
+) -> int:
+    """Tell how far heatmaps of the same images agree.
+
+    Compares every two maps of one image that share the model (two methods) or the method (two
+    models) by MR-SSIM, the structural similarity of digiammarco2024, in [-1, 1]. Writes a row an
+    image and pair, and prints the means by pair and class on standard error.
+
+    \b
+    Example:
+      leukctl compare-cams maps --fail-if 'mr_ssim < 0.8' -o similarity.csv
+    """
+    from leukctl import comparing, explanations, tables
+    from leukctl.reporting import gate, similarity
+    from leukctl.tables import Table
+
+    conditions = [gate.parse(text) for text in fail_if or ()]
+    rows = [row for folder in folders for row in explanations.read(folder)]
+    pairs = list(comparing.pairs(rows))
+    if not pairs:
+        raise UsageError("nothing to compare: no image has two maps of one model or one method")
+    table = Table("similarity", list(comparing.COLUMNS))
+    with streams.progress("compare", len(pairs), "pairs") as advance:
+        for a, b in pairs:
+            table.rows.append(comparing.compare(a, b))
+            advance(1)
+    with streams.open_output(output) as stream:
+        tables.write(table, stream)
+    summary = similarity.summarize([table])
+    _say(summary, table)
+    breaches = [
+        f"{row.models} {row.methods}: {breach}"
+        for row in summary
+        if row.label is None
+        for breach in gate.check(conditions, {"mr_ssim": row.mean})
+    ]
+    for breach in breaches:
+        streams.error(breach)
+    return ExitStatus.FOUND if breaches else ExitStatus.DONE
+
+
+def _say(summary: "list[Row]", table: "Table") -> None:
+    header = ("model", "methods", "class", "n", "mr_ssim")
+    cells = [
+        (row.models, row.methods, row.label or "(all)", str(row.n), f"{row.mean:.3f}")
+        for row in summary
+    ]
+    streams.note(streams.text_table(header, cells))
+    blank = table.column("mr_ssim").count("")
+    if blank:
+        streams.warn(f"{blank} pairs left out, since a map of theirs is blank")

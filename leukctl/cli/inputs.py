@@ -1,0 +1,64 @@
+"""What users name as input: a manifest, images, folders of images."""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from leukctl import files, manifest
+from leukctl.cli import streams
+from leukctl.errors import InputError, UsageError
+from leukctl.tables import Table
+
+
+def read_manifest(path: Path, require: tuple[str, ...] = ()) -> tuple[Table, str]:
+    """Return the manifest at ``path`` (``-`` is standard input) and the SHA-256 of its bytes."""
+    with streams.open_input(path) as (stream, name):
+        text = stream.read()
+    table = manifest.read(io.StringIO(text, newline=""), name, require)
+    return table, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def gather(inputs: Sequence[Path], root: Path | None) -> Table:
+    """Return the manifest that ``inputs`` are, or one made of the images that they name.
+
+    One CSV file or ``-`` is a manifest. Anything else is an image, or a folder whose images are
+    taken in sorted order; ``root`` is then not looked at.
+
+    Raises :class:`UsageError` for a mixture, and :class:`InputError` for what is not there.
+    """
+    manifests = [path for path in inputs if str(path) == "-" or path.suffix.lower() == ".csv"]
+    if manifests:
+        if len(inputs) > 1:
+            raise UsageError("one manifest, or images and folders, but not both")
+        table, _ = read_manifest(manifests[0])
+        manifest.check_images_exist(table, root)
+        return table
+    if root is not None:
+        raise UsageError("--root goes with a manifest; images are named as they are")
+    paths = [str(path) for given in inputs for path in _images(given)]
+    table = Table("the command line", ["path"], [[path] for path in dict.fromkeys(paths)])
+    if not len(table):
+        raise InputError("no images in it", file=inputs[0])
+    return table
+
+
+def _images(given: Path) -> Iterator[Path]:
+    if not given.is_dir():
+        if not given.exists():
+            raise InputError("no such image, folder or manifest", file=given)
+        yield given
+        return
+    from leukctl import images
+
+    for folder, folders, names in os.walk(given):
+        folders.sort()
+        for name in sorted(names):
+            if Path(name).suffix.lower() in images.SUFFIXES and not name.startswith("."):
+                yield Path(folder, name)
+
+
+def reject(path: object, reason: object) -> None:
+    """Say on standard error that an image was left out, and why."""
+    streams.error(f"{files.printable(str(path))}: {reason}; left out")

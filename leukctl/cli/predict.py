@@ -1,0 +1,76 @@
+"""``leukctl predict``: run + images or manifest → predictions."""
+
+import csv
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leukctl.cli import inputs, options, streams
+from leukctl.errors import ExitStatus
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of train or fuse.")],
+    input: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...", help="Images, folders of images, or one manifest; - is stdin."
+        ),
+    ],
+    output: options.Output = None,
+    raw: options.Raw = None,
+    batch_size: options.BatchSize = 32,
+    root: options.Root = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    workers: options.Workers = None,
+) -> int:
+    """Say what a trained model makes of images.
+
+    Writes a CSV row an image, in the order of the input: who it is, the answer, its confidence,
+    and the probability of every class. Images that cannot be read are named on standard error
+    and left out, with exit status 1.
+
+    \b
+    Examples:
+      leukctl predict runs/mnv2 cell.png | head -2
+      leukctl predict runs/mnv2 all.csv -o predictions.csv
+    """
+    from leukctl import inference, manifest, predictions, runs, runtime
+    from leukctl.errors import ImageError
+
+    described = runs.read(run)
+    table = manifest.originals(inputs.gather(input, root))
+    manifest.check_labels(table, described.classes)
+    on = runtime.device(device)
+    predictor = inference.load(described, on, runtime.precision(precision, on))
+    identities = zip(*(table.column(name, "") for name in predictions.IDENTITY), strict=True)
+    rejected = 0
+    with (
+        streams.open_output(output) as stream,
+        streams.progress("predict", len(table)) as advance,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(predictions.header(described.classes))
+        answers = inference.predict(
+            predictor,
+            manifest.image_paths(table, root),
+            inference.reader(described, raw),
+            batch_size=batch_size,
+            workers=workers or runtime.processors(),
+            on_progress=advance,
+        )
+        for identity, (path, answer) in zip(identities, answers, strict=True):
+            if isinstance(answer, ImageError):
+                rejected += 1
+                inputs.reject(path, answer)
+            else:
+                writer.writerow(
+                    predictions.row(
+                        identity, described.classes, answer.tolist(), int(answer.argmax())
+                    )
+                )
+    if rejected:
+        streams.note(f"{rejected} of {len(table)} images left out")
+    return ExitStatus.FOUND if rejected else ExitStatus.DONE

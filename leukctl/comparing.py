@@ -1,0 +1,73 @@
+"""How alike two heatmaps of one image are."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl import explanations
+from leukctl.errors import InputError
+from leukctl.explanations import Explanation
+
+COLUMNS = (
+    "path", "label", "predicted", "model_a", "method_a", "model_b", "method_b",
+    "target_a", "target_b", "mr_ssim",
+)  # fmt: skip
+
+
+def mr_ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Return the structural similarity of two heatmaps in [0, 1], the MR-SSIM of digiammarco2024.
+
+    In [-1, 1], 1 for equal maps: scikit-image's mean SSIM with its uniform 7x7 window (smaller
+    for smaller maps), K1 = 0.01, K2 = 0.03 and a data range of 1.
+
+    Args:
+        first, second: float32 (H, W), of one size.
+    """
+    from skimage.metrics import structural_similarity
+
+    side = min(7, *first.shape)
+    window = side if side % 2 else side - 1
+    return float(structural_similarity(first, second, data_range=1.0, win_size=window))
+
+
+def pairs(rows: Sequence[Explanation]) -> Iterator[tuple[Explanation, Explanation]]:
+    """Yield the maps of one image that answer one question: two methods, or two models.
+
+    Two maps are paired when they share the image and either the model or the method, in the
+    order in which images and maps first come.
+
+    Raises :class:`InputError` for two maps of one image by one model and method.
+    """
+    by_image: dict[str, list[Explanation]] = {}
+    for row in rows:
+        by_image.setdefault(row.path, []).append(row)
+    for path, maps in by_image.items():
+        for a, b in combinations(maps, 2):
+            same_model, same_method = a.model == b.model, a.method == b.method
+            if same_model and same_method:
+                raise InputError(
+                    f"two {a.method} maps of {path!r} by {a.model!r}", file=b.file.parent
+                )
+            if same_model or same_method:
+                yield a, b
+
+
+def compare(a: Explanation, b: Explanation) -> list[str]:
+    """Return the row of similarity.csv for two maps of one image.
+
+    The similarity stays empty where either map is blank: two empty maps would count as equal.
+
+    Raises :class:`InputError` for maps that cannot be read or are of different sizes.
+    """
+    first, second = explanations.heatmap(a), explanations.heatmap(b)
+    if first.shape != second.shape:
+        raise InputError(
+            f"{first.shape[1]}x{first.shape[0]} pixels, where {b.file} has "
+            f"{second.shape[1]}x{second.shape[0]}",
+            file=a.file,
+        )
+    comparable = a.status == b.status == "ok"
+    return [a.path, a.label, a.predicted, a.model, a.method, b.model, b.method,
+            a.target, b.target, repr(mr_ssim(first, second)) if comparable else ""]  # fmt: skip

@@ -1,0 +1,111 @@
+"""The explanations folder: its table and its heatmaps, written and read without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl import files, tables
+from leukctl.errors import InputError, UsageError
+from leukctl.tables import Table
+
+TABLE = "explanations.csv"
+COLUMNS = (
+    "model", "path", "label", "predicted", "confidence", "target", "method", "layer",
+    "heatmap", "panel", "raw_min", "raw_max", "status",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Explanation:
+    """One row of explanations.csv with its heatmap.
+
+    Attributes:
+        model: the run's name.
+        heatmap: float32 (H, W) in [0, 1].
+    """
+
+    model: str
+    path: str
+    label: str
+    predicted: str
+    target: str
+    method: str
+    status: str
+    file: Path
+
+
+def claim(folder: Path, force: bool) -> None:
+    """Make ``folder`` ready; raise :class:`UsageError` if it has explanations and no ``force``."""
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; explanations of several images need a folder")
+    if (folder / TABLE).exists():
+        if not force:
+            raise UsageError(f"{folder} holds explanations; --force replaces them")
+        _remove(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    for row in read(folder):
+        row.file.unlink(missing_ok=True)
+        row.file.with_suffix(".png").unlink(missing_ok=True)
+    (folder / TABLE).unlink()
+
+
+def read(folder: Path) -> list[Explanation]:
+    """Read explanations.csv of ``folder``; heatmaps are loaded by :func:`heatmap`.
+
+    Raises :class:`InputError` for a folder without one, a missing column, a heatmap's name that
+    leaves the folder, or an image that one model and method explain twice.
+    """
+    if not (folder / TABLE).is_file():
+        raise InputError(f"no {TABLE} in it; leukctl explain -o FOLDER makes one", file=folder)
+    table = tables.read_path(folder / TABLE)
+    table.require("path", "method", "heatmap")
+    return [_row(table, index, folder) for index in range(len(table))]
+
+
+def _row(table: Table, index: int, folder: Path) -> Explanation:
+    cells = dict(zip(table.columns, table.rows[index], strict=True))
+    try:
+        file = files.inside(folder, cells["heatmap"])
+    except InputError as error:
+        raise table.error(index, "heatmap", str(error)) from None
+    return Explanation(
+        cells.get("model") or folder.resolve().name,
+        cells["path"],
+        cells.get("label", ""),
+        cells.get("predicted", ""),
+        cells.get("target", ""),
+        cells["method"],
+        cells.get("status", "ok"),
+        file,
+    )
+
+
+def heatmap(explanation: Explanation) -> NDArray[np.float32]:
+    """Load a heatmap, float32 (H, W).
+
+    Raises :class:`InputError` for a file that is missing, no array of two dimensions, pickled, or
+    holds values that are not finite.
+    """
+    try:
+        values = np.load(explanation.file, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError("no such heatmap", file=explanation.file) from None
+    except (ValueError, OSError, EOFError) as error:
+        line = (str(error).splitlines() or ["unreadable"])[0]
+        raise InputError(f"no heatmap ({line})", file=explanation.file) from None
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
+        raise InputError("not a float array of two dimensions", file=explanation.file)
+    if not np.isfinite(values).all():
+        raise InputError("it holds NaN or infinite values", file=explanation.file)
+    return values.astype(np.float32, copy=False)
+
+
+def names(paths: Sequence[str]) -> list[str]:
+    """Return a file name without extension for every image, no two alike, all in one folder."""
+    return files.distinct_names([Path(path).name for path in paths], list(paths))

@@ -1,0 +1,202 @@
+"""Features of several backbones side by side → boosted trees, after khan2024."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl import backbones, files, inference, manifest, predictions, results, runs, tensors
+from leukctl.backbones import Origin
+from leukctl.backbones.weights import write_safetensors
+from leukctl.errors import ImageError, InputError, UsageError
+from leukctl.inference import FeatureExtractor, NetworkPredictor
+from leukctl.runs import BackboneSpec, Run
+from leukctl.runtime import torch
+from leukctl.tables import Table
+
+Source = tuple[torch.nn.Module, BackboneSpec]
+
+
+@dataclass(slots=True)
+class Trees:
+    """XGBoost's parameters that khan2024 names, and its depth.
+
+    Attributes:
+        trees: boosting rounds.
+        learning_rate: shrinkage of each round (eta).
+        reg_lambda: L2 penalty on the leaves.
+        depth: of a tree, at most.
+    """
+
+    trees: int = 200
+    learning_rate: float = 0.1
+    reg_lambda: float = 1.0
+    depth: int = 4
+
+
+def from_backbones(names: list[str], weights: list[Path], pretrained: bool, seed: int) -> list[
+    Source
+]:  # fmt: skip
+    """Build backbones by name.
+
+    Args:
+        weights: one a name, or none at all.
+        pretrained: fetch weights from the hub.
+
+    Raises :class:`UsageError` for a number of weights that is not that of the names.
+    """
+    if weights and len(weights) != len(names):
+        raise UsageError(f"{len(weights)} weights for {len(names)} backbones")
+    torch.manual_seed(seed)
+    origins = [Origin(path) for path in weights] or [Origin(None, pretrained)] * len(names)
+    return [backbones.create(name, origin) for name, origin in zip(names, origins, strict=True)]
+
+
+def from_runs(folders: list[Path], device: torch.device, chain: str | None) -> list[Source]:
+    """Take the trained backbones of runs.
+
+    Raises :class:`InputError` for a run that is no network's, or whose images were prepared by
+    another chain than ``chain``.
+    """
+    found = []
+    for folder in folders:
+        run = runs.read(folder)
+        predictor = inference.load(run, device, "fp32")
+        if not isinstance(predictor, NetworkPredictor):
+            raise InputError("a fusion itself; --runs takes runs of train", file=folder)
+        if run.prep != chain:
+            raise InputError(
+                f"its images were prepared by {run.prep!r}, the manifest's by {chain!r}",
+                file=folder,
+            )
+        found.append((predictor.network.backbone, predictor.spec))
+    return found
+
+
+def fuse(
+    table: Table,
+    sources: list[Source],
+    trees: Trees,
+    folder: Path,
+    *,
+    options: dict[str, Any],
+    seed: int,
+    root: Path | None,
+    device: torch.device,
+    precision: str,
+    batch_size: int,
+    workers: int,
+    manifest_sha256: str,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Fit the classifier on the train rows, and write the run into ``folder``.
+
+    Returns the content of metrics.json. Raises :class:`InputError` for a manifest that cannot be
+    learned from or an image that cannot be read.
+    """
+    started = time.monotonic()
+    classes = classes_of(table, root)
+    run = Run("fusion", classes, [spec for _, spec in sources],
+              {"classifier": "xgboost", **asdict(trees)}, manifest.prep_chain(table),
+              options, manifest_sha256, seed, folder=folder)  # fmt: skip
+    extractors = [FeatureExtractor(net, spec, device, precision) for net, spec in sources]
+    once = manifest.originals(table)
+    chosen = once.select([i for i, split in enumerate(once.column("split")) if split])
+    features = extract(
+        extractors, manifest.image_paths(chosen, root), inference.reader(run),
+        batch_size=batch_size, workers=workers, on_progress=on_progress,
+    )  # fmt: skip
+    extracted = time.monotonic()
+    booster = fit(features, chosen, table, classes, trees, seed)
+    fitted = time.monotonic()
+    state = {f"{place}.{name}": tensor for place, (network, _) in enumerate(sources)
+             for name, tensor in network.state_dict().items()}  # fmt: skip
+    write_safetensors(state, folder / runs.WEIGHTS)
+    files.write_bytes(folder / runs.TREES, bytes(booster.save_raw("ubj")))
+    answers = predictions.make(
+        run.name, classes, chosen, inference.tree_probabilities(booster, features)
+    )
+    document = results.write(answers, folder, None, seed)
+    files.write_json(
+        folder / runs.ENVIRONMENT,
+        runs.environment(
+            started, time.monotonic(), device=str(device),
+            features_s=round(extracted - started, 3), fit_s=round(fitted - extracted, 3),
+        ),
+    )  # fmt: skip
+    runs.write(run, folder)
+    return document
+
+
+def classes_of(table: Table, root: Path | None) -> list[str]:
+    """Return the classes of the train rows, after checking that there is something to learn."""
+    table.require("label", "split")
+    rows = manifest.rows_of_split(table, "train")
+    if not rows:
+        raise InputError(
+            "no row of split train; leukctl split makes one", file=table.name, column="split"
+        )
+    classes = manifest.classes(table.select(rows))
+    if len(classes) < 2:
+        raise InputError("fewer than two classes in split train", file=table.name, column="label")
+    manifest.check_labels(table, classes)
+    manifest.check_images_exist(table, root)
+    return classes
+
+
+def extract(
+    extractors: list[FeatureExtractor],
+    paths: list[Path],
+    read: tensors.Reader,
+    *,
+    batch_size: int,
+    workers: int,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> NDArray[np.float32]:
+    """Return the fused features of images, float32 (N, D1 + D2 + …)."""
+    parts = []
+    for chunk in tensors.chunks(tensors.read_many(paths, read, workers), batch_size):
+        rgbs = []
+        for path, image in chunk:
+            if isinstance(image, ImageError):
+                raise InputError(str(image), file=path)
+            rgbs.append(image)
+        parts.append(inference.fused(extractors, rgbs))
+        on_progress(len(chunk))
+    return np.concatenate(parts)
+
+
+def fit(
+    features: NDArray[np.float32],
+    chosen: Table,
+    table: Table,
+    classes: list[str],
+    trees: Trees,
+    seed: int,
+) -> Any:
+    """Return an XGBoost booster fitted on the train rows of ``table``, repetitions included.
+
+    Args:
+        features: (N, D) of the rows of ``chosen``, each image once.
+    """
+    import xgboost
+
+    place = {path: index for index, path in enumerate(chosen.column("path"))}
+    train = table.select(manifest.rows_of_split(table, "train"))
+    rows = [place[path] for path in train.column("path")]
+    labels = [classes.index(label) for label in train.column("label")]
+    parameters = {
+        "objective": "multi:softprob",
+        "num_class": len(classes),
+        "eta": trees.learning_rate,
+        "lambda": trees.reg_lambda,
+        "max_depth": trees.depth,
+        "max_bin": 64,  # deep features need no finer cuts, and trees grow three times as fast
+        "tree_method": "hist",
+        "seed": seed,
+    }
+    return xgboost.train(parameters, xgboost.DMatrix(features[rows], labels), trees.trees)

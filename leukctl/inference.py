@@ -1,0 +1,187 @@
+"""A run → probabilities and features of images."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl import backbones, runs, runtime, tensors
+from leukctl.backbones import Network
+from leukctl.backbones.weights import check_fit, read_safetensors
+from leukctl.errors import ImageError, InputError, WeightsError
+from leukctl.images import Rgb
+from leukctl.preparing import Chain
+from leukctl.runs import BackboneSpec, Run
+from leukctl.runtime import torch
+from leukctl.tensors import Reader
+
+Probabilities = NDArray[np.float64]
+
+
+class Predictor(Protocol):
+    """Whatever answers for images: a network, or a classifier on fused features."""
+
+    run: Run
+
+    def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
+        """Return float64 (N, K), each row summing to 1, for prepared images of any sizes."""
+        ...
+
+
+class FeatureExtractor:
+    """Pooled features of one backbone.
+
+    Args:
+        backbone: a network without a head; moved to ``device`` and set to channels_last.
+        spec: its input size and normalization.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+    """
+
+    def __init__(
+        self, backbone: torch.nn.Module, spec: BackboneSpec, device: torch.device, precision: str
+    ) -> None:
+        self.backbone = backbone.eval()
+        runtime.place(self.backbone, device)
+        self.spec = spec
+        self.device = device
+        self.precision = precision
+
+    def __call__(self, images: Sequence[Rgb]) -> NDArray[np.float32]:
+        """Return the features (N, D) of prepared uint8 images (H, W, 3)."""
+        pixels = tensors.batch(images, self.spec.input_size)
+        inputs = tensors.normalize(pixels, self.spec, self.device)
+        with torch.inference_mode(), runtime.autocast(self.device, self.precision):
+            return self.backbone(inputs).float().cpu().numpy()
+
+
+class NetworkPredictor:
+    """A run of ``train``: one backbone and its head."""
+
+    def __init__(self, run: Run, network: Network, device: torch.device, precision: str) -> None:
+        self.run = run
+        self.spec = run.backbones[0]
+        self.network = network.eval()
+        runtime.place(self.network, device)
+        self.device = device
+        self.precision = precision
+
+    def inputs(self, images: Sequence[Rgb]) -> torch.Tensor:
+        """Return prepared uint8 images as the network's input, float32 (N, 3, H, W)."""
+        pixels = tensors.batch(images, self.spec.input_size)
+        return tensors.normalize(pixels, self.spec, self.device)
+
+    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return float32 logits (N, K) of normalized inputs, without gradients."""
+        with torch.inference_mode(), runtime.autocast(self.device, self.precision):
+            return self.network(inputs).float()
+
+    def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
+        """Return float64 (N, K), each row summing to 1."""
+        return softmax(self.logits(self.inputs(images)))
+
+
+class FusionPredictor:
+    """A run of ``fuse``: the features of several backbones, and boosted trees on them."""
+
+    def __init__(
+        self, run: Run, networks: Sequence[torch.nn.Module], device: torch.device, precision: str
+    ) -> None:
+        import xgboost
+
+        self.run = run
+        self.extractors = [
+            FeatureExtractor(network, spec, device, precision)
+            for network, spec in zip(networks, run.backbones, strict=True)
+        ]
+        self.trees = xgboost.Booster()
+        try:
+            self.trees.load_model(run.folder / runs.TREES)
+        except xgboost.core.XGBoostError as error:
+            line = str(error).splitlines()[0]
+            raise InputError(f"damaged ({line})", file=run.folder / runs.TREES) from None
+
+    def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
+        """Return float64 (N, K), each row summing to 1."""
+        return tree_probabilities(self.trees, fused(self.extractors, images))
+
+
+def fused(extractors: Sequence[FeatureExtractor], images: Sequence[Rgb]) -> NDArray[np.float32]:
+    """Return the features of all backbones side by side, float32 (N, D1 + D2 + …)."""
+    return np.concatenate([extract(images) for extract in extractors], axis=1)
+
+
+def tree_probabilities(trees: object, features: NDArray[np.float32]) -> Probabilities:
+    """Return the class probabilities (N, K) of a booster trained with ``multi:softprob``."""
+    import xgboost
+
+    assert isinstance(trees, xgboost.Booster)
+    given = trees.inplace_predict(features).astype(np.float64)
+    return given / given.sum(axis=1, keepdims=True)
+
+
+def softmax(logits: torch.Tensor) -> Probabilities:
+    """Return the probabilities of logits (N, K), computed in float64 so that rows sum to 1."""
+    return torch.softmax(logits.double().cpu(), dim=1).numpy()
+
+
+def load(run: Run, device: torch.device, precision: str) -> Predictor:
+    """Build the model of a run and load its weights.
+
+    Raises :class:`InputError` when the weights in the folder are not those of ``run.json``.
+    """
+    state = _state(run)
+    networks = backbones.build(run.backbones)
+    if run.kind == "fusion":
+        for place, network in enumerate(networks):
+            _load_into(network, state, f"{place}.", run)
+        return FusionPredictor(run, networks, device, precision)
+    network = Network(networks[0], len(run.classes), run.head, run.backbones[0].input_size)
+    _load_into(network, state, "", run)
+    return NetworkPredictor(run, network, device, precision)
+
+
+def _state(run: Run) -> dict[str, torch.Tensor]:
+    try:
+        return read_safetensors(run.folder / runs.WEIGHTS)
+    except WeightsError as error:
+        raise InputError(str(error)) from None
+
+
+def _load_into(
+    network: torch.nn.Module, state: dict[str, torch.Tensor], prefix: str, run: Run
+) -> None:
+    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    try:
+        check_fit(network.state_dict(), own, str(run.folder / runs.WEIGHTS))
+    except WeightsError as error:
+        raise InputError(str(error)) from None
+    network.load_state_dict(own)
+
+
+def reader(run: Run, raw: bool | None = None) -> Reader:
+    """Return the reader that prepares images as the run's were; ``raw`` as in :class:`Reader`."""
+    return Reader(Chain.parse(run.prep) if run.prep else None, raw)
+
+
+def predict(
+    predictor: Predictor,
+    paths: Iterable[Path],
+    read: Reader,
+    *,
+    batch_size: int,
+    workers: int,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> Iterator[tuple[Path, NDArray[np.float64] | ImageError]]:
+    """Yield each path with its probabilities (K,), or the reason why it has none, in order.
+
+    Images are read by threads ahead of the network, a few batches at most, so that memory does
+    not grow with their number.
+    """
+    for chunk in tensors.chunks(tensors.read_many(paths, read, workers), batch_size):
+        good = [image for _, image in chunk if not isinstance(image, ImageError)]
+        answers = iter(predictor.probabilities(good) if good else ())
+        for path, image in chunk:
+            yield path, image if isinstance(image, ImageError) else next(answers)
+        on_progress(len(chunk))

@@ -1,0 +1,39 @@
+"""What a finished run says about itself: predictions, metrics and figures in its folder."""
+
+from pathlib import Path
+from typing import Any
+
+from leukctl import files, metrics, predictions, runs, tables
+from leukctl.predictions import Predictions
+from leukctl.reporting import figures
+from leukctl.tables import Table
+
+
+def write(answers: Predictions, folder: Path, history: Table | None, seed: int) -> dict[str, Any]:
+    """Write predictions.csv, metrics.json and the figures; return the metrics.
+
+    Args:
+        answers: for every image that has a split.
+        history: of the epochs, None where there were none.
+        seed: of the intervals' bootstrap.
+    """
+    document = metrics.document(answers, seed)
+    tables.write_path(predictions.to_table(answers), folder / runs.PREDICTIONS)
+    files.write_json(folder / runs.METRICS, document)
+    # Without a test split the last word is val's.
+    shown = "test" if "test" in document["splits"] else "val"
+    title = f"{answers.name}, {shown}"
+    matrix = document["splits"][shown]["confusion"]
+    figures.confusion(matrix, answers.classes, folder / "confusion.png", title)
+    figures.roc(answers.of_split(shown), folder / "roc.png", title)
+    if history is not None:
+        tables.write_path(history, folder / runs.HISTORY)
+        figures.curves(history, folder / "curves.png")
+    return document
+
+
+def collapsed(answers: Predictions) -> str | None:
+    """Return the class that is the answer to every val image of several classes, or None."""
+    val = answers.of_split("val")
+    given, true = set(val.predicted.tolist()), set(val.labels.tolist())
+    return answers.classes[given.pop()] if len(given) == 1 and len(true) > 1 else None

@@ -1,0 +1,131 @@
+"""Image files → uint8 batches → normalized float32 (N, 3, H, W); the only place that normalizes."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl import images
+from leukctl.errors import ImageError
+from leukctl.images import Rgb
+from leukctl.preparing import Chain
+from leukctl.runs import BackboneSpec
+from leukctl.runtime import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PREP_MARK = "leukctl:prep"
+
+# The pool below reads several images at once; OpenCV's own threads would only get in its way.
+cv2.setNumThreads(1)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads images the way a run's training images were prepared.
+
+    Attributes:
+        chain: the run's preparation, None where it has none.
+        raw: True applies it to every image, False to none, None to those whose PNG does not
+            carry its mark.
+    """
+
+    chain: Chain | None = None
+    raw: bool | None = None
+
+    def __call__(self, path: Path) -> Rgb:
+        """Return the prepared image, uint8 (H, W, 3); raises :class:`ImageError`."""
+        data = images.read_bytes(path)
+        rgb = images.decode(data)
+        if self.chain is None or self.raw is False:
+            return rgb
+        if self.raw is None and (images.png_text(data) or {}).get(PREP_MARK) == str(self.chain):
+            return rgb
+        return self.chain.apply(rgb)[0]
+
+
+def fit(rgb: Rgb, size: tuple[int, int]) -> Rgb:
+    """Return ``rgb`` resized to ``size`` = (H, W), by area when it shrinks, else bilinear."""
+    height, width = rgb.shape[:2]
+    if (height, width) == size:
+        return rgb
+    shrinks = size[0] < height and size[1] < width
+    return cv2.resize(
+        rgb, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    ).astype(np.uint8, copy=False)
+
+
+def batch(rgbs: Sequence[Rgb], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return images as one uint8 array (N, H, W, 3)."""
+    return np.stack([fit(rgb, size) for rgb in rgbs])
+
+
+def normalize(pixels: NDArray[np.uint8], spec: BackboneSpec, device: torch.device) -> torch.Tensor:
+    """Return uint8 (N, H, W, 3) as normalized float32 (N, 3, H, W) on ``device``.
+
+    The bytes travel as they are, and the result has channels_last strides, which convolutions on
+    CPUs and tensor cores like best.
+    """
+    values = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
+    mean, std = (
+        torch.tensor(v, dtype=torch.float32, device=device).view(1, 3, 1, 1) * 255.0
+        for v in (spec.mean, spec.std)
+    )
+    return values.sub_(mean).div_(std)
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Yield ``function(item)`` in the order of ``items``, computed by threads a little ahead.
+
+    At most four results a thread wait, so that memory does not grow with the number of items.
+    """
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def read_many(
+    paths: Iterable[Path], reader: Reader, workers: int
+) -> Iterator[tuple[Path, Rgb | ImageError]]:
+    """Yield each path with its image, or with the reason why it has none, in order."""
+
+    def attempt(path: Path) -> tuple[Path, Rgb | ImageError]:
+        try:
+            return path, reader(path)
+        except ImageError as error:
+            return path, error
+
+    return ordered_map(attempt, paths, workers)
+
+
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of ``size`` items, the last perhaps shorter."""
+    chunk: list[Item] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

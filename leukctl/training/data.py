@@ -1,0 +1,77 @@
+"""The images that training reads, epoch after epoch."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl import tensors
+from leukctl.errors import ImageError, InputError
+from leukctl.tensors import Reader
+
+_CACHE_SHARE = 0.25
+
+
+class ImageStore:
+    """Prepared images at the network's input size, kept in memory where they fit.
+
+    Kept as uint8 (a quarter of float32), they are decoded once instead of once an epoch. A set
+    that would take more than a quarter of the machine's memory is read anew each time.
+
+    Args:
+        paths: N image files.
+        size: (H, W) in pixels.
+        workers: threads that decode.
+    """
+
+    def __init__(
+        self, paths: list[Path], reader: Reader, size: tuple[int, int], workers: int
+    ) -> None:
+        self.paths = paths
+        self.reader = reader
+        self.size = size
+        self.workers = workers
+        self._pixels: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def preload(self, on_progress: Callable[[int], None] = lambda step: None) -> None:
+        """Read all images into memory if they fit there."""
+        if len(self) * self.size[0] * self.size[1] * 3 > _CACHE_SHARE * _memory_bytes():
+            return
+        pixels = np.empty((len(self), *self.size, 3), np.uint8)
+        for index, image in enumerate(self._read(self.paths)):
+            pixels[index] = image
+            on_progress(1)
+        self._pixels = pixels
+
+    def get(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the images at ``indices``, uint8 (n, H, W, 3)."""
+        if self._pixels is not None:
+            return self._pixels[indices]
+        return np.stack(list(self._read([self.paths[i] for i in indices])))
+
+    def _read(self, paths: list[Path]) -> Iterator[NDArray[np.uint8]]:
+        for path, image in tensors.read_many(paths, self.reader, self.workers):
+            if isinstance(image, ImageError):
+                raise InputError(str(image), file=path)
+            yield tensors.fit(image, self.size)
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def batches(count: int, size: int, random: np.random.Generator | None) -> list[NDArray[np.int64]]:
+    """Return the indices 0..count-1 in batches of ``size``, shuffled where ``random`` is given.
+
+    A last batch of one joins the one before it, since BatchNorm needs two values.
+    """
+    order = random.permutation(count) if random is not None else np.arange(count)
+    cuts = list(range(size, count, size))
+    if cuts and count - cuts[-1] == 1:
+        cuts.pop()
+    return np.split(order, cuts)
