@@ -23,7 +23,7 @@ def balance(
     seed: options.Seed = 0,
     output: options.Output = None,
 ) -> int:
-    r"""Make the classes of MANIFEST's train rows equal in number.
+    """Make the classes of MANIFEST's train rows equal in number.
 
     Only train rows are dropped or repeated; all others stay as they are, in their order, since a
     balanced test set would flatter the model. Repeated rows come last, and the column copy tells

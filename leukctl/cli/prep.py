@@ -58,7 +58,7 @@ def prep(
         ),
     ] = 0,
 ) -> int:
-    r"""Read images as they come, apply STEPS to each, and write PNG images and a manifest.
+    """Read images as they come, apply STEPS to each, and write PNG images and a manifest.
 
     Layouts: folders (SRC/CLASS/**/IMAGE), cnmc (C-NMC 2019, with subjects, and with the label
     files of its renamed phases), manifest (a CSV with a column path; all its columns are kept, and
@@ -72,8 +72,8 @@ def prep(
 
     \b
     Example:
-      leukctl prep data/C-NMC --layout cnmc --steps resize:256,zoom:0.6,resize:224 \
-          --images build/img -o build/all.csv
+      leukctl prep data/C-NMC --layout cnmc --images build/img -o build/all.csv \\
+          --steps resize:256,zoom:0.6,resize:224
       leukctl prep data/cells --images build/img | leukctl split - > split.csv
     """
     import time

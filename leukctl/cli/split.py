@@ -44,7 +44,7 @@ def split(
     output: options.Output = None,
     force: options.Force = False,
 ) -> int:
-    r"""Assign the labelled rows of MANIFEST to train, val and test, or to folds.
+    """Assign the labelled rows of MANIFEST to train, val and test, or to folds.
 
     Each class is spread over the parts as evenly as its groups allow, and gets at least one group
     in each where it has enough. A subject never stands in two parts; two people of one name in two
@@ -57,7 +57,7 @@ def split(
     \b
     Example:
       leukctl split all.csv --ratios 80,10,10 --seed 7 -o split.csv
-      leukctl split all.csv --ratios 80,20 | leukctl split - --folds 5 -o folds.csv
+      leukctl split all.csv --ratios 80,20 | leukctl split - --folds 5 > folds.csv
     """
     from leukctl import manifest as manifests
     from leukctl import splits, tables
