@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from leukctl.cli import streams
+from leukctl.errors import ExitStatus
 
 Output = Annotated[
     Path | None,
@@ -78,7 +79,8 @@ _Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", envvar="LEUKCTL_QUIET", help="Say nothing but errors.")
 ]
 _Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", envvar="LEUKCTL_VERBOSE", help="Say what is done and why.")
+    bool,
+    typer.Option("--verbose", "-v", envvar="LEUKCTL_VERBOSE", help="Say what is done and why."),
 ]
 _Debug = Annotated[
     bool, typer.Option("--debug", envvar="LEUKCTL_DEBUG", help="Show the traceback of an error.")
@@ -96,7 +98,14 @@ def with_manners(command: Callable[..., Any]) -> Callable[..., Any]:
         streams.verbosity.quiet = quiet
         streams.verbosity.verbose = verbose
         streams.verbosity.debug = debug
-        return command(*args, **kwargs)
+        # Here, since typer would end with status 1 at a closed pipe, and silently when interrupted.
+        try:
+            return command(*args, **kwargs)
+        except BrokenPipeError:
+            return ExitStatus.DONE
+        except KeyboardInterrupt:
+            streams.error("interrupted")
+            return ExitStatus.INTERRUPTED
 
     signature = inspect.signature(command)
     extra = [
