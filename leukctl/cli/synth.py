@@ -29,7 +29,7 @@ def synth(
     workers: options.Workers = None,
     force: options.Force = False,
 ) -> int:
-    r"""Draw a labelled, deterministic set of stained blood cells.
+    """Draw a labelled, deterministic set of stained blood cells.
 
     Each image shows one white cell among red ones. The classes differ in size, nucleus, chromatin
     and cytoplasm of the white cell, from the least mature (the first name) to the most mature, and
