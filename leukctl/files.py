@@ -6,13 +6,13 @@ import json
 import os
 import re
 import secrets
-import stat
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from leukctl.errors import InputError
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -22,28 +22,40 @@ def atomic_writer(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     ``mode`` is ``"w"`` (UTF-8, ``\\n`` line ends, undecodable bytes of file names kept) or
     ``"wb"``. Missing parent folders are made. A symbolic link is followed, and what is no regular
-    file (``/dev/null``, a FIFO) is written straight into, since renaming would replace it.
+    file (``/dev/null``, a pipe) is written straight into, since renaming would replace it.
     """
     text: dict[str, Any] = (
         {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     )
-    target = Path(os.path.realpath(path))
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        with open(target, mode, **text) as stream:
+    if path.exists() and not path.is_file():
+        with blaming(path), open(path, mode, **text) as stream:
             yield stream
         return
+    target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.tmp")
     try:
         # os.open, and not mkstemp, so that the umask decides who may read the result.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with open(descriptor, mode, **text) as stream:
+        with blaming(path), open(descriptor, mode, **text) as stream:
             yield stream
         os.replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = os.fspath(path)  # a full disk does not say where it is
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename == os.fspath(temporary):
+            error.filename = os.fspath(path)  # nobody knows the temporary by its name
+        raise
+
+
+@contextlib.contextmanager
+def blaming(place: str | Path) -> Iterator[None]:
+    """Name ``place`` in an ``OSError`` that says of no file, as a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(place)
         raise
 
 
@@ -60,8 +72,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Return ``value`` as JSON with sorted keys, an indent and a final newline; no NaN."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return ``value`` as JSON with sorted keys, an indent and a final newline.
+
+    Undecodable bytes of file names are escaped, so that the text is UTF-8 and reads back the same.
+
+    Raises ``ValueError`` for NaN and infinity, which JSON does not have.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -82,7 +100,7 @@ def read_json(path: Path) -> Any:
         raise InputError(error.strerror or str(error), file=path) from None
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON ({error.msg})", file=path, line=error.lineno) from None
-    except (UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no UTF-8, a number of too many digits, nested too deep
         raise InputError("not JSON", file=path) from None
 
 

@@ -40,7 +40,8 @@ def check(table: Table, require: tuple[str, ...] = ()) -> Table:
             raise table.error(index, "path", "empty" if not path else "holds a NUL byte")
         first = seen.setdefault((path, copies[index]), index)
         if first != index:
-            raise table.error(index, "path", f"{path!r} stands on line {table.lines[first]} too")
+            where = f"on line {table.lines[first]} too" if table.lines else "there twice"
+            raise table.error(index, "path", f"{path!r} stands {where}")
     for index, split in enumerate(table.column("split", "")):
         if split and split not in catalog.SPLITS:
             raise table.error(

@@ -90,8 +90,12 @@ def row(
 ) -> list[str]:
     """Return one row of a predictions file; every number reads back to the same value."""
     answer = classes[predicted] if predicted >= 0 else ""
-    return [*identity, answer, repr(float(max(probabilities))),
-            *(repr(float(p)) for p in probabilities)]
+    return [
+        *identity,
+        answer,
+        repr(float(max(probabilities))),
+        *(repr(float(p)) for p in probabilities),
+    ]
 
 
 def to_table(predictions: Predictions) -> Table:
@@ -132,6 +136,8 @@ def from_table(table: Table) -> Predictions:
     classes = [column[2:] for column in table.columns if column.startswith("p:")]
     if not classes:
         raise InputError("no column p:<class>", file=table.name, line=1)
+    if "" in classes:
+        raise InputError("the class has no name", file=table.name, line=1, column="p:")
     probabilities = _probabilities(table, classes)
     identity = {column: table.column(column, "") for column in IDENTITY}
     _check_identity(table, identity, classes)

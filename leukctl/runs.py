@@ -23,6 +23,8 @@ HISTORY = "history.csv"
 ENVIRONMENT = "environment.json"
 WEIGHTS = "model.safetensors"
 TREES = "model.ubj"
+FIGURES = ("curves.png", "confusion.png", "roc.png")
+_FILES = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, *FIGURES)
 
 
 @dataclass(slots=True)
@@ -84,23 +86,23 @@ def claim(folder: Path, force: bool) -> None:
     """Make ``folder`` ready for a new run.
 
     Raises :class:`UsageError` when it holds a finished run and ``force`` is not given, or when it
-    is a folder with other things in it. With ``force`` the files of the old run are removed, its
-    ``run.json`` first, so that no half-old run can be read.
+    is a folder with other things in it. The files of an old run (with ``force``) or of one that
+    was interrupted are removed, ``run.json`` first, so that no half-old run can be read.
     """
     if folder.is_file():
         raise UsageError(f"{folder} is a file; a run needs a folder")
     if (folder / RUN).exists() and not force:
         raise UsageError(f"{folder} holds a finished run; --force replaces it")
     folder.mkdir(parents=True, exist_ok=True)
-    known = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, *FIGURES)
-    strangers = sorted(item.name for item in folder.iterdir() if item.name not in known)
-    if strangers and not (folder / RUN).exists() and not all(n.startswith(".") for n in strangers):
-        raise UsageError(f"{folder} holds {strangers[0]!r} and is no run folder; name a new one")
-    for name in known:
+    there = {item.name for item in folder.iterdir() if not item.name.startswith(".")}
+    # Weights are written first: what was interrupted has them, a folder of loose results has not.
+    if there and not there & {RUN, WEIGHTS}:
+        raise UsageError(f"{folder} holds {min(there)!r} and is no run folder; name a new one")
+    if there - set(_FILES) and RUN not in there:
+        stranger = min(there - set(_FILES))
+        raise UsageError(f"{folder} holds {stranger!r} and is no run folder; name a new one")
+    for name in _FILES:
         (folder / name).unlink(missing_ok=True)
-
-
-FIGURES = ("curves.png", "confusion.png", "roc.png")
 
 
 def write(run: Run, folder: Path) -> None:
@@ -123,8 +125,9 @@ def read(folder: Path, verify: bool = True) -> Run:
         raise InputError("no such run folder", file=folder)
     path = folder / RUN
     if not path.exists():
-        raise InputError(f"no {RUN} in it: no run folder, or a run that did not finish",
-                         file=folder)
+        raise InputError(
+            f"no {RUN} in it: no run folder, or a run that did not finish", file=folder
+        )
     content = files.read_json(path)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
@@ -134,10 +137,10 @@ def read(folder: Path, verify: bool = True) -> Run:
         content["backbones"] = [_backbone(spec) for spec in content["backbones"]]
         run = Run(**content, folder=folder)
         _check(run)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, LookupError, ValueError, InputError) as error:
         raise InputError(f"damaged ({error})", file=path) from None
     for name, digest in run.files.items() if verify else ():
-        _check_file(files.inside(folder, name), digest)
+        _check_file(folder / name, digest)
     return run
 
 
@@ -150,21 +153,42 @@ def _check_file(path: Path, digest: str) -> None:
 
 def _backbone(spec: dict[str, Any]) -> BackboneSpec:
     built = BackboneSpec(**spec)
+    if not isinstance(built.architecture, str) or not isinstance(built.model_args, dict):
+        raise TypeError("a backbone without an architecture")
     built.input_size = (int(built.input_size[0]), int(built.input_size[1]))
     built.mean = (float(built.mean[0]), float(built.mean[1]), float(built.mean[2]))
     built.std = (float(built.std[0]), float(built.std[1]), float(built.std[2]))
+    if min(built.input_size) < 1 or not all(deviation > 0 for deviation in built.std):
+        raise ValueError("an input size or a std that is not above 0")
     return built
+
+
+_KINDS: dict[str, Any] = {
+    "kind": str,
+    "classes": list,
+    "head": dict,
+    "prep": (str, type(None)),
+    "options": dict,
+    "manifest_sha256": str,
+    "seed": int,
+    "files": dict,
+}
 
 
 def _check(run: Run) -> None:
     if run.kind not in ("network", "fusion"):
         raise ValueError(f"kind {run.kind!r}")
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(run, name), kind):
+            raise TypeError(f"{name} is {getattr(run, name)!r}")
+    for name in run.files:
+        files.inside(run.folder, name)
     if WEIGHTS not in run.files or (run.kind == "fusion" and TREES not in run.files):
         raise ValueError("no digest of its weights")
-    if not run.backbones or not run.classes or len(set(run.classes)) != len(run.classes):
-        raise ValueError("no backbones, or classes that are missing or doubled")
     if not all(isinstance(name, str) and name for name in run.classes):
         raise ValueError("a class without a name")
+    if not run.backbones or not run.classes or len(set(run.classes)) != len(run.classes):
+        raise ValueError("no backbones, or classes that are missing or doubled")
 
 
 def is_run(path: Path) -> bool:
@@ -187,8 +211,17 @@ def environment(started: float, finished: float, **more: Any) -> dict[str, Any]:
         started, finished: seconds, of a monotonic clock.
         more: further facts (device, images a second).
     """
-    packages = ("leukctl", "torch", "torchvision", "timm", "numpy", "scikit-learn", "xgboost",
-                "opencv-python-headless", "pillow")
+    packages = (
+        "leukctl",
+        "torch",
+        "torchvision",
+        "timm",
+        "numpy",
+        "scikit-learn",
+        "xgboost",
+        "opencv-python-headless",
+        "pillow",
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "duration_s": round(finished - started, 3),

@@ -13,10 +13,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from leukctl import files
 from leukctl.errors import InputError
+
+if TYPE_CHECKING:
+    from _csv import Writer
 
 
 @dataclass(slots=True)
@@ -130,9 +133,25 @@ def read_path(path: Path) -> Table:
 
 def write(table: Table, stream: IO[str]) -> None:
     """Write ``table`` as CSV."""
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(table.rows)
+    rows = writer(stream)
+    rows.writerow(table.columns)
+    rows.writerows(table.rows)
+
+
+def writer(stream: IO[str]) -> "Writer":
+    """Return a ``csv.writer`` of the dialect that all commands write."""
+    # Told "\n", the csv module would leave a "\r" in a cell unquoted, and not read it back.
+    return csv.writer(_NewlineOnly(stream), lineterminator="\r\n")
+
+
+class _NewlineOnly:
+    """Takes whole rows that end in ``\\r\\n`` and writes them with ``\\n``."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.write_text = stream.write
+
+    def write(self, row: str) -> int:
+        return self.write_text(row[:-2] + "\n")
 
 
 def write_path(table: Table, path: Path) -> None:

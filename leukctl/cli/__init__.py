@@ -1,6 +1,7 @@
 """The app, the registration of its commands, and the one boundary that errors stop at."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -9,12 +10,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from leukctl import __version__
-from leukctl.cli import options, streams
+from leukctl import __version__, files
+from leukctl.cli import options, streams, tree
 from leukctl.errors import ExitStatus, LeukctlError
 
 app = typer.Typer(
     name="leukctl",
+    cls=tree.Group,
     # Plain help: rich would cost more time than all the rest of the start.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -51,7 +53,7 @@ def _register() -> None:
     from leukctl.cli import commands
 
     for name, function in commands.COMMANDS.items():
-        app.command(name)(options.with_manners(function))
+        app.command(name, cls=tree.Command)(options.with_manners(function))
 
 
 _register()
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run leukctl with ``arguments`` (by default those of the process); return its exit status."""
     try:
         status = app(arguments, prog_name="leukctl", standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
         return int(status or 0)
     except BrokenPipeError:
         _close_standard_output()
@@ -76,15 +78,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run leukctl and end the process with its exit status."""
-    # So that temporary files are removed when make or a scheduler ends the job.
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # So that temporary files are removed when make, a scheduler or a closed terminal ends the
+        # job; under nohup the signal stays ignored.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # help has characters that Latin-1 lacks
     status = main()
     # The interpreter flushes standard output once more; by now a reader may have gone.
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+        _flush()
+    except OSError:
         _close_standard_output()
     sys.exit(status)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        with files.blaming("standard output"):
+            sys.stdout.flush()
 
 
 def _terminate(number: int, frame: Any) -> None:
@@ -110,7 +123,9 @@ def _message(error: BaseException) -> str:
     if isinstance(error, LeukctlError):
         return str(error)
     if isinstance(error, TyperException):
-        return f"{error.format_message()} (see leukctl --help)"
+        context = getattr(error, "ctx", None)
+        usage = context.command_path if context is not None else "leukctl"
+        return f"{' '.join(error.format_message().split())} (see {usage} --help)"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         hint = "; nothing was written there" if error.errno == errno.ENOSPC else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from leukctl import files
-from leukctl.errors import InputError
+from leukctl.errors import InputError, LeukctlError
 
 Advance = Callable[[int], None]
 
@@ -73,7 +73,10 @@ def _say(message: str) -> None:
 def open_output(path: Path | None) -> Iterator[IO[str]]:
     """Open where data goes: ``path`` atomically, or standard output for None and ``-``."""
     if path is None or str(path) == "-":
-        yield data_stream()
+        stream = data_stream()
+        with files.blaming("standard output"):
+            yield stream
+            stream.flush()
     else:
         with files.atomic_writer(path) as stream:
             yield stream
@@ -82,6 +85,8 @@ def open_output(path: Path | None) -> Iterator[IO[str]]:
 def data_stream() -> IO[str]:
     """Return standard output as a UTF-8 text stream that writes line ends as they are."""
     stdout: Any = sys.stdout
+    if stdout is None:
+        raise LeukctlError("standard output is closed; -o FILE writes to a file")
     if hasattr(stdout, "reconfigure"):
         stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
     return stdout
@@ -92,6 +97,8 @@ def open_input(path: Path) -> Iterator[tuple[IO[str], str]]:
     """Open a text input, ``-`` being standard input; yields the stream and its name for errors."""
     if str(path) == "-":
         stdin: Any = sys.stdin
+        if stdin is None:
+            raise InputError("closed", file="standard input")
         if hasattr(stdin, "reconfigure"):
             stdin.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
         yield stdin, "standard input"
