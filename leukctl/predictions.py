@@ -6,7 +6,7 @@ only ``path`` and the ``p:`` columns are needed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -208,7 +208,8 @@ def _check_identity(table: Table, identity: dict[str, list[str]], classes: list[
 def align(many: Sequence[Predictions]) -> list[Predictions]:
     """Return the same images in the same order with the same class order for every model.
 
-    Rows are matched by path and class columns by name, after the first of ``many``.
+    Rows are matched by path and class columns by name, after the first of ``many``. What one
+    knows of an image (its label, say) and another leaves empty, all know in the result.
 
     Raises :class:`InputError` naming the first image that one has and another lacks, or whose
     label or split they tell differently, and for class sets that differ.
@@ -225,9 +226,17 @@ def align(many: Sequence[Predictions]) -> list[Predictions]:
         place = {path: index for index, path in enumerate(other.identity["path"])}
         _check_same_images(first, other, place)
         moved = other.select([place[path] for path in first.identity["path"]])
-        _check_same_truth(first, moved)
+        for earlier in aligned:
+            _check_same_truth(earlier, moved)
         aligned.append(_reorder_classes(moved, first.classes))
-    return aligned
+    identity = {column: _known([one.identity[column] for one in aligned]) for column in IDENTITY}
+    return [replace(one, identity=identity) for one in aligned]
+
+
+def _known(columns: Sequence[list[str]]) -> list[str]:
+    if all(column == columns[0] for column in columns):
+        return columns[0]
+    return [next(filter(None, cells), "") for cells in zip(*columns, strict=True)]
 
 
 def _check_same_images(first: Predictions, other: Predictions, place: dict[str, int]) -> None:
@@ -245,7 +254,7 @@ def _check_same_truth(first: Predictions, other: Predictions) -> None:
             first.identity["path"], first.identity[column], other.identity[column], strict=True
         )
         for path, a, b in pairs:
-            if a != b:
+            if a and b and a != b:
                 raise InputError(
                     f"{path!r} has {column} {b!r}, where {first.name} has {a!r}", file=other.name
                 )
