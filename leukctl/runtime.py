@@ -17,10 +17,10 @@ import importlib.util
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukctl.errors import DeviceError, UsageError
+from leukctl.processes import processors as processors
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -92,21 +92,6 @@ def _torchvision_operators_load() -> bool:
     except (ImportError, OSError):
         return False
     return hasattr(torch.ops.torchvision, "nms")
-
-
-def processors() -> int:
-    """Return how many processors this process may use: its affinity, and its cgroup's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            count = min(count, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass
-    return count
 
 
 if "OMP_NUM_THREADS" not in os.environ:

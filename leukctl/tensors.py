@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from leukctl import images
 from leukctl.errors import ImageError
 from leukctl.images import Rgb
-from leukctl.preparing import Chain
+from leukctl.preparing import Chain, work
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-PREP_MARK = "leukctl:prep"
 
 # The pool below reads several images at once; OpenCV's own threads would only get in its way.
 cv2.setNumThreads(1)
@@ -46,7 +44,7 @@ class Reader:
         rgb = images.decode(data)
         if self.chain is None or self.raw is False:
             return rgb
-        if self.raw is None and (images.png_text(data) or {}).get(PREP_MARK) == str(self.chain):
+        if self.raw is None and (images.png_text(data) or {}).get(work.PREP) == str(self.chain):
             return rgb
         return self.chain.apply(rgb)[0]
 
