@@ -61,6 +61,7 @@ _register()
 
 def main(arguments: list[str] | None = None) -> int:
     """Run leukctl with ``arguments`` (by default those of the process); return its exit status."""
+    streams.verbosity.debug = False
     try:
         status = app(arguments, prog_name="leukctl", standalone_mode=False)
         _flush()

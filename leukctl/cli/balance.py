@@ -11,7 +11,7 @@ from leukctl.errors import ExitStatus
 
 def balance(
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="With columns label and split; - reads one.")
+        Path, typer.Argument(metavar="MANIFEST", help="CSV with path, label and split; - is stdin.")
     ],
     method: Annotated[
         Literal["undersample", "oversample"],
@@ -23,7 +23,7 @@ def balance(
     seed: options.Seed = 0,
     output: options.Output = None,
 ) -> int:
-    """Make the classes of MANIFEST's train rows equal in number.
+    """Make the classes of the train rows equal in number.
 
     Only train rows are dropped or repeated; all others stay as they are, in their order, since a
     balanced test set would flatter the model. Repeated rows come last, and the column copy tells

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def compare_cams(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders that explain made.")
+        list[Path], typer.Argument(metavar="DIR", help="Folders that explain made.")
     ],
     output: options.Output = None,
     fail_if: Annotated[
@@ -30,8 +30,8 @@ def compare_cams(
     """Tell how far heatmaps of the same images agree.
 
     Compares every two maps of one image that share the model (two methods) or the method (two
-    models) by MR-SSIM, the structural similarity of digiammarco2024, in [-1, 1]. Writes a row an
-    image and pair, and prints the means by pair and class on standard error.
+    models) by MR-SSIM, the structural similarity of Di Giammarco et al. (2024), in [-1, 1].
+    Writes a row for each image and pair, and the means by pair and class to standard error.
 
     \b
     Example:

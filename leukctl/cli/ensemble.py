@@ -16,7 +16,7 @@ def ensemble(
     models: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PRED...", help="Two or more predictions files or run folders; - is stdin."
+            metavar="PRED", help="Two or more predictions files or run folders; - is stdin."
         ),
     ],
     output: options.Output = None,
@@ -24,8 +24,8 @@ def ensemble(
         str | None,
         typer.Option(
             metavar="W,W,...",
-            help="A weight a model, in the order given.  [default: equal]",
-            show_default=False,
+            help="A weight for each model, in the order given.",
+            show_default="equal",
         ),
     ] = None,
     threshold: Annotated[

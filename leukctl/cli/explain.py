@@ -24,7 +24,7 @@ def explain(
     input: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...", help="Images, folders of images, or one manifest; - is stdin."
+            metavar="INPUT", help="Images, folders of images, or one manifest; - is stdin."
         ),
     ],
     output: Annotated[
@@ -35,14 +35,14 @@ def explain(
     ],
     methods: Annotated[
         str,
-        typer.Option(metavar="NAME,NAME", help=f"Of {', '.join(catalog.METHODS)}."),
+        typer.Option(metavar="NAME,NAME", help=f"Any of {', '.join(catalog.METHODS)}."),
     ] = "gradcam",
     target: Annotated[
         str,
         typer.Option(metavar="CLASS", help="The class to explain: predicted, label, or a name."),
     ] = "predicted",
     colormap: Annotated[
-        Literal["viridis", "jet", "turbo", "magma"], typer.Option(help="Of the pictures.")
+        Literal["viridis", "jet", "turbo", "magma"], typer.Option(help="Colors of the heatmap.")
     ] = "viridis",
     samples: Annotated[
         int, typer.Option(metavar="N", min=10, help="Perturbed images that LIME fits to.")
@@ -58,8 +58,8 @@ def explain(
 ) -> int:
     """Show what in an image made a model answer as it did.
 
-    For one image and -o NAME.png, one picture: input, heatmap and overlay, a row a method. Else a
-    folder: a table, and for every image and method a picture and the heatmap as float32 .npy in
+    For one image and -o NAME.png, one picture: input, heatmap and overlay, a row for each method. Else
+    a folder: a table, and for every image and method a picture and the heatmap as float32 .npy in
     [0, 1]. An image that cannot be read is named and left out, with exit status 1.
 
     \b

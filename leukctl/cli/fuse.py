@@ -18,14 +18,15 @@ def fuse(
         str | None, typer.Option(metavar="NAME,NAME", help="Backbones to take features from.")
     ] = None,
     runs: Annotated[
-        str | None, typer.Option(metavar="RUN,RUN", help="Or trained ones: run folders of train.")
+        str | None,
+        typer.Option(metavar="RUN,RUN", help="Trained ones instead: run folders of train."),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="PATH,PATH", help="For --backbones: a hub folder or file each."),
+        typer.Option(metavar="PATH,PATH", help="Weights of --backbones, one each, as for train."),
     ] = None,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="For --backbones: the hub's weights.")
+        bool, typer.Option("--pretrained", help="Download the weights of --backbones.")
     ] = False,
     classifier: Annotated[
         Literal["xgboost"], typer.Option(help="What learns from the features.")

@@ -11,6 +11,8 @@ import typer
 from leukctl.cli import streams
 from leukctl.errors import ExitStatus
 
+_SEED = "Seed of all that is random."
+
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -31,8 +33,17 @@ Root = Annotated[
 ]
 Seed = Annotated[
     int,
+    typer.Option("--seed", metavar="N", min=0, envvar="LEUKCTL_SEED", help=_SEED),
+]
+ReportSeed = Annotated[
+    int | None,
     typer.Option(
-        "--seed", metavar="N", min=0, envvar="LEUKCTL_SEED", help="Seed of all that is random."
+        "--seed",
+        metavar="N",
+        min=0,
+        envvar="LEUKCTL_SEED",
+        help=_SEED,
+        show_default="that of the run's metrics.json, else 0",
     ),
 ]
 Workers = Annotated[
@@ -42,14 +53,16 @@ Workers = Annotated[
         metavar="N",
         min=1,
         envvar="LEUKCTL_WORKERS",
-        help="Processes or threads to read images with.  [default: the processors at hand]",
-        show_default=False,
+        help="Processes or threads to work with.",
+        show_default="as many as processors",
     ),
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     typer.Option(
-        "--device", envvar="LEUKCTL_DEVICE", help="Where to compute; auto takes a GPU if there is."
+        "--device",
+        envvar="LEUKCTL_DEVICE",
+        help="Where to compute; auto takes a GPU if one is there.",
     ),
 ]
 Precision = Annotated[
@@ -57,21 +70,20 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         envvar="LEUKCTL_PRECISION",
-        help="Of the network's arithmetic; auto is bf16 on a GPU that has it, else fp32.",
+        help="Arithmetic of the network; auto is bf16 on a GPU that has it, else fp32.",
     ),
 ]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Images in a batch.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Raw = Annotated[
     bool | None,
     typer.Option(
         "--raw/--prepared",
-        help="Apply the run's preparation to every image, or to none.  "
-        "[default: to those that prep did not write with it]",
-        show_default=False,
+        help="Apply the run's preparation to every image, or to none.",
+        show_default="to those that prep did not write with it",
     ),
 ]
 

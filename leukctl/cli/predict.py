@@ -15,7 +15,7 @@ def predict(
     input: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...", help="Images, folders of images, or one manifest; - is stdin."
+            metavar="INPUT", help="Images, folders of images, or one manifest; - is stdin."
         ),
     ],
     output: options.Output = None,
@@ -28,8 +28,8 @@ def predict(
 ) -> int:
     """Say what a trained model makes of images.
 
-    Writes a CSV row an image, in the order of the input: who it is, the answer, its confidence,
-    and the probability of every class. Images that cannot be read are named on standard error
+    Writes a CSV with a row for each image, in the order of the input: path and label, the
+    predicted class, its confidence, and the probability of every class. Images that cannot be read are named on standard error
     and left out, with exit status 1.
 
     \b

@@ -21,7 +21,7 @@ _MOST_CLASSES_SHOWN = 20
 def prep(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SRC...", help="Folders of images, or manifests (- reads one)."),
+        typer.Argument(metavar="SRC", help="Folders of images, or manifests; - is stdin."),
     ],
     images: Annotated[
         Path, typer.Option("--images", metavar="DIR", help="Where the prepared images go.")
@@ -44,8 +44,8 @@ def prep(
         typer.Option(
             "--source",
             metavar="NAME",
-            help="What the manifest calls the data set.  [default: the folder's name]",
-            show_default=False,
+            help="What the manifest calls the data set.",
+            show_default="the folder's name",
         ),
     ] = None,
     output: options.Output = None,
@@ -54,11 +54,14 @@ def prep(
     allow_rejected: Annotated[
         int,
         typer.Option(
-            "--allow-rejected", metavar="N", min=0, help="Rejected images that still mean status 0."
+            "--allow-rejected", metavar="N", min=0, help="Exit 0 with up to N images rejected."
         ),
     ] = 0,
 ) -> int:
-    """Read images as they come, apply STEPS to each, and write PNG images and a manifest.
+    """Prepare images: PNG files of one form, and a manifest.
+
+    Every image is read, goes through the steps, and is written as PNG. The manifest, the CSV that
+    the other commands take, gets a row for each.
 
     Layouts: folders (SRC/CLASS/**/IMAGE), cnmc (C-NMC 2019, with subjects, and with the label
     files of its renamed phases), manifest (a CSV with a column path; all its columns are kept, and

@@ -31,7 +31,7 @@ def report(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Run folders, predictions (- is standard input), similarity tables, "
             "explanations folders.",
         ),
@@ -41,17 +41,16 @@ def report(
         Literal["table", "markdown", "json", "csv", "html"] | None,
         typer.Option(
             "--format",
-            help="Of what is written.  [default: by the name of -o, else table]",
-            show_default=False,
+            help="Format of what is written.",
+            show_default="by the name of -o, else table",
         ),
     ] = None,
     split: Annotated[
         Literal["train", "val", "test", "unsplit"] | None,
         typer.Option(
             "--split",
-            help="Which images; unsplit are those without a split.  "
-            "[default: test, else val, else unsplit, else train]",
-            show_default=False,
+            help="Images to score; unsplit are those without a split.",
+            show_default="test, else val, else unsplit, else train",
         ),
     ] = None,
     baseline: Annotated[
@@ -68,8 +67,8 @@ def report(
             "--tolerance",
             metavar="[METRIC=]NUMBER",
             help="How much worse than the baseline a metric may be, for all or for one; "
-            "repeatable.  [default: 0]",
-            show_default=False,
+            "repeatable.",
+            show_default="0",
         ),
     ] = None,
     fail_if: Annotated[
@@ -87,24 +86,14 @@ def report(
             metavar="N",
             min=0,
             max=15,
-            help="After the decimal point.  [default: 4; JSON and CSV: all]",
-            show_default=False,
+            help="Digits after the decimal point.",
+            show_default="4; JSON and CSV: all",
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            min=0,
-            envvar="LEUKCTL_SEED",
-            help="Of the intervals.  [default: the one that a run's metrics.json has, else 0]",
-            show_default=False,
-        ),
-    ] = None,
+    seed: options.ReportSeed = None,
     json: options.Json = False,
 ) -> ExitStatus:
-    """Report scores with intervals, as a table, Markdown, JSON, CSV or a page of HTML.
+    """Report scores as a table, Markdown, JSON, CSV or HTML.
 
     INPUT is told from its content. Intervals are 95 % bootstrap intervals over subjects, or over
     images where no subject is known. With --fail-if or --baseline the exit status is 1 when a

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 def split(
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="With a column label; - reads one.")
+        Path, typer.Argument(metavar="MANIFEST", help="CSV with path and label; - is stdin.")
     ],
     ratios: Annotated[
         str | None,
         typer.Option(
             "--ratios",
             metavar="TRAIN,VAL,TEST",
-            help="Shares in percent; two numbers are train and test.  [default: 80,10,10]",
-            show_default=False,
+            help="Shares in percent; two numbers are train and test.",
+            show_default="80,10,10",
         ),
     ] = None,
     folds: Annotated[
@@ -44,7 +44,7 @@ def split(
     output: options.Output = None,
     force: options.Force = False,
 ) -> int:
-    """Assign the labelled rows of MANIFEST to train, val and test, or to folds.
+    """Assign labelled rows to train, val and test, or to folds.
 
     Each class is spread over the parts as evenly as its groups allow, and gets at least one group
     in each where it has enough. A subject never stands in two parts; two people of one name in two

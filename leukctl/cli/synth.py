@@ -13,7 +13,10 @@ def synth(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make.")],
     images: Annotated[int, typer.Option("--images", metavar="N", help="Images to draw.")] = 500,
     classes: Annotated[
-        str, typer.Option("--classes", metavar="NAME,NAME…", help="Two classes or more.")
+        str,
+        typer.Option(
+            "--classes", metavar="NAME,NAME…", help="Two or more, the least mature first."
+        ),
     ] = "ALL,healthy",
     subjects: Annotated[
         int, typer.Option("--subjects", metavar="N", help="Patients, each of one class.")

@@ -27,9 +27,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="mobilenetv2, densenet121, resnet50, standard_cnn …, or any name of timm.  "
-            "[default: what --weights says it is, else mobilenetv2]",
-            show_default=False,
+            help="mobilenetv2, densenet121, resnet50, standard_cnn …, or any name of timm.",
+            show_default="what --weights says it is, else mobilenetv2",
             autocompletion=_complete_backbone,
         ),
     ] = None,
@@ -37,19 +36,20 @@ def train(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Start from these: a folder in the Hugging Face hub's layout, or a .safetensors.",
+            help="Weights to start from: a folder as on the Hugging Face hub, or a .safetensors "
+            "file.",
         ),
     ] = None,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from the hub's weights (needs a network).")
+        bool, typer.Option("--pretrained", help="Download the weights to start from.")
     ] = False,
     input_size: Annotated[
         int | None,
         typer.Option(
             metavar="PIXELS",
             min=16,
-            help="Side of the network's input.  [default: what its weights are for]",
-            show_default=False,
+            help="Width and height of the network's input.",
+            show_default="what its weights are for",
         ),
     ] = None,
     augment: Annotated[
@@ -63,9 +63,8 @@ def train(
         typer.Option(
             metavar="N",
             min=0,
-            help="Epochs of the head alone, the backbone frozen.  "
-            "[default: 10 from weights, 0 from scratch]",
-            show_default=False,
+            help="Epochs of the head alone, the backbone frozen.",
+            show_default="10 from weights, 0 from scratch",
         ),
     ] = None,
     epochs: Annotated[
@@ -78,9 +77,8 @@ def train(
         float | None,
         typer.Option(
             metavar="RATE",
-            help="Learning rate of the whole network.  [default: 1e-4 from weights, 1e-3 from "
-            "scratch]",
-            show_default=False,
+            help="Learning rate of the whole network.",
+            show_default="1e-4 from weights, 1e-3 from scratch",
         ),
     ] = None,
     batch_size: options.BatchSize = 32,
@@ -90,9 +88,12 @@ def train(
     dropout: Annotated[
         float, typer.Option(metavar="P", min=0, max=0.95, help="Dropout in the head.")
     ] = 0.2,
-    weight_decay: Annotated[float, typer.Option(metavar="X", min=0, help="Of AdamW.")] = 1e-4,
+    weight_decay: Annotated[
+        float, typer.Option(metavar="X", min=0, help="Weight decay of AdamW.")
+    ] = 1e-4,
     label_smoothing: Annotated[
-        float, typer.Option(metavar="X", min=0, max=0.5, help="Of the training loss.")
+        float,
+        typer.Option(metavar="X", min=0, max=0.5, help="Label smoothing of the training loss."),
     ] = 0.0,
     patience: Annotated[
         int,
