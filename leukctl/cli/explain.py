@@ -58,9 +58,9 @@ def explain(
 ) -> int:
     """Show what in an image made a model answer as it did.
 
-    For one image and -o NAME.png, one picture: input, heatmap and overlay, a row for each method. Else
-    a folder: a table, and for every image and method a picture and the heatmap as float32 .npy in
-    [0, 1]. An image that cannot be read is named and left out, with exit status 1.
+    For one image and -o NAME.png, one picture: input, heatmap and overlay, a row for each method.
+    Else a folder: a table, and for every image and method a picture and the heatmap as float32
+    .npy in [0, 1]. An image that cannot be read is named and left out, with exit status 1.
 
     \b
     Examples:

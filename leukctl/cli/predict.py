@@ -29,8 +29,8 @@ def predict(
     """Say what a trained model makes of images.
 
     Writes a CSV with a row for each image, in the order of the input: path and label, the
-    predicted class, its confidence, and the probability of every class. Images that cannot be read are named on standard error
-    and left out, with exit status 1.
+    predicted class, its confidence, and the probability of every class. Images that cannot be
+    read are named on standard error and left out, with exit status 1.
 
     \b
     Examples:
