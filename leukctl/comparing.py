@@ -11,9 +11,17 @@ from leukctl.errors import InputError
 from leukctl.explanations import Explanation
 
 COLUMNS = (
-    "path", "label", "predicted", "model_a", "method_a", "model_b", "method_b",
-    "target_a", "target_b", "mr_ssim",
-)  # fmt: skip
+    "path",
+    "label",
+    "predicted",
+    "model_a",
+    "method_a",
+    "model_b",
+    "method_b",
+    "target_a",
+    "target_b",
+    "mr_ssim",
+)
 
 
 def mr_ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
@@ -69,5 +77,15 @@ def compare(a: Explanation, b: Explanation) -> list[str]:
             file=a.file,
         )
     comparable = a.status == b.status == "ok"
-    return [a.path, a.label, a.predicted, a.model, a.method, b.model, b.method,
-            a.target, b.target, repr(mr_ssim(first, second)) if comparable else ""]  # fmt: skip
+    return [
+        a.path,
+        a.label,
+        a.predicted,
+        a.model,
+        a.method,
+        b.model,
+        b.method,
+        a.target,
+        b.target,
+        repr(mr_ssim(first, second)) if comparable else "",
+    ]

@@ -13,9 +13,20 @@ from leukctl.tables import Table
 
 TABLE = "explanations.csv"
 COLUMNS = (
-    "model", "path", "label", "predicted", "confidence", "target", "method", "layer",
-    "heatmap", "panel", "raw_min", "raw_max", "status",
-)  # fmt: skip
+    "model",
+    "path",
+    "label",
+    "predicted",
+    "confidence",
+    "target",
+    "method",
+    "layer",
+    "heatmap",
+    "panel",
+    "raw_min",
+    "raw_max",
+    "status",
+)
 
 
 @dataclass(slots=True)

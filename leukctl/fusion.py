@@ -38,9 +38,9 @@ class Trees:
     depth: int = 4
 
 
-def from_backbones(names: list[str], weights: list[Path], pretrained: bool, seed: int) -> list[
-    Source
-]:  # fmt: skip
+def from_backbones(
+    names: list[str], weights: list[Path], pretrained: bool, seed: int
+) -> list[Source]:
     """Build backbones by name.
 
     Args:
@@ -100,21 +100,36 @@ def fuse(
     """
     started = time.monotonic()
     classes = classes_of(table, root)
-    run = Run("fusion", classes, [spec for _, spec in sources],
-              {"classifier": "xgboost", **asdict(trees)}, manifest.prep_chain(table),
-              options, manifest_sha256, seed, folder=folder)  # fmt: skip
+    run = Run(
+        "fusion",
+        classes,
+        [spec for _, spec in sources],
+        {"classifier": "xgboost", **asdict(trees)},
+        manifest.prep_chain(table),
+        options,
+        manifest_sha256,
+        seed,
+        folder=folder,
+    )
     extractors = [FeatureExtractor(net, spec, device, precision) for net, spec in sources]
     once = manifest.originals(table)
     chosen = once.select([i for i, split in enumerate(once.column("split")) if split])
     features = extract(
-        extractors, manifest.image_paths(chosen, root), inference.reader(run),
-        batch_size=batch_size, workers=workers, on_progress=on_progress,
-    )  # fmt: skip
+        extractors,
+        manifest.image_paths(chosen, root),
+        inference.reader(run),
+        batch_size=batch_size,
+        workers=workers,
+        on_progress=on_progress,
+    )
     extracted = time.monotonic()
     booster = fit(features, chosen, table, classes, trees, seed)
     fitted = time.monotonic()
-    state = {f"{place}.{name}": tensor for place, (network, _) in enumerate(sources)
-             for name, tensor in network.state_dict().items()}  # fmt: skip
+    state = {
+        f"{place}.{name}": tensor
+        for place, (network, _) in enumerate(sources)
+        for name, tensor in network.state_dict().items()
+    }
     write_safetensors(state, folder / runs.WEIGHTS)
     files.write_bytes(folder / runs.TREES, bytes(booster.save_raw("ubj")))
     answers = predictions.make(
@@ -124,10 +139,13 @@ def fuse(
     files.write_json(
         folder / runs.ENVIRONMENT,
         runs.environment(
-            started, time.monotonic(), device=str(device),
-            features_s=round(extracted - started, 3), fit_s=round(fitted - extracted, 3),
+            started,
+            time.monotonic(),
+            device=str(device),
+            features_s=round(extracted - started, 3),
+            fit_s=round(fitted - extracted, 3),
         ),
-    )  # fmt: skip
+    )
     runs.write(run, folder)
     return document
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fakes import draw_squares
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +13,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of 2 x (12 train, 4 val, 4 test) images that a small network tells apart."""
+    folder = tmp_path_factory.mktemp("squares")
+    return draw_squares(folder, {"train": 12, "val": 4, "test": 4}, ("blue", "red"))
+
+
+@pytest.fixture(scope="session")
+def trained(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a small network, trained on the squares."""
+    from leukctl import cli
+
+    run = tmp_path_factory.mktemp("runs") / "small"
+    arguments = ["train", str(squares), "--backbone", "standard_cnn", "--input-size", "32"]
+    arguments += ["--epochs", "15", "--batch-size", "8", "-q", "-o", str(run)]
+    assert cli.main(arguments) == 0
+    return run

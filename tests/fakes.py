@@ -1,7 +1,8 @@
-"""Predictions and run folders made of numbers, for tests that need no network."""
+"""Predictions and run folders made of numbers, and images that a small network tells apart."""
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from leukctl import files, images, metrics, predictions, runs, tables
@@ -79,10 +80,20 @@ def write_run(rows: Predictions, folder: Path, seed: int = 0) -> Path:
     write_predictions(rows, folder / runs.PREDICTIONS)
     files.write_json(folder / runs.METRICS, metrics.document(rows, seed, resamples=50))
     epochs = [
-        [str(e), "head" if e < 3 else "finetune", "0.001", repr(2 / e), repr(1 - 0.5 / e),
-         repr(1 - 0.6 / e), repr(3 / e), repr(1 - 0.7 / e), repr(1 - 0.8 / e), "1.5"]
+        [
+            str(e),
+            "head" if e < 3 else "finetune",
+            "0.001",
+            repr(2 / e),
+            repr(1 - 0.5 / e),
+            repr(1 - 0.6 / e),
+            repr(3 / e),
+            repr(1 - 0.7 / e),
+            repr(1 - 0.8 / e),
+            "1.5",
+        ]
         for e in range(1, 6)
-    ]  # fmt: skip
+    ]
     tables.write_path(Table("history", HISTORY, epochs), folder / runs.HISTORY)
     files.write_bytes(folder / runs.WEIGHTS, b"weights")
     files.write_json(folder / runs.ENVIRONMENT, {"python": "3.11.0", "versions": {"timm": "1.0"}})
@@ -120,8 +131,47 @@ def explanations(folder, rows):
         picture = np.random.default_rng(index).integers(0, 256, (30, 90, 3), np.uint8)
         files.write_bytes(folder / f"{index}.png", images.encode_png(picture))
         cells.append(
-            ["m", path, label, predicted, confidence, predicted, method, "l", "", f"{index}.png",
-             "0", "1", "ok"]
-        )  # fmt: skip
+            [
+                "m",
+                path,
+                label,
+                predicted,
+                confidence,
+                predicted,
+                method,
+                "l",
+                "",
+                f"{index}.png",
+                "0",
+                "1",
+                "ok",
+            ]
+        )
     tables.write_path(Table("e", EXPLAINED, cells), folder / "explanations.csv")
     return folder
+
+
+COLORS = {"blue": (60, 60, 200), "green": (60, 200, 60), "red": (200, 60, 60)}
+
+
+def draw_squares(folder: Path, counts: dict[str, int], classes: tuple[str, ...]) -> Path:
+    """Draw noisy squares whose color is their class; return the manifest of them.
+
+    Args:
+        counts: images a class in each split.
+    """
+    random = np.random.default_rng(0)
+    lines = ["path,label,split"]
+    for split, count in counts.items():
+        for name in classes:
+            for number in range(count):
+                image = random.integers(90, 130, (40, 40, 3), np.uint8)
+                top, left = random.integers(4, 16, 2)
+                image[top : top + 20, left : left + 20] = COLORS[name]
+                path = folder / split / f"{name}-{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), image[:, :, ::-1])
+                lines.append(f"{path},{name},{split}")
+    manifest = folder / "manifest.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    return manifest

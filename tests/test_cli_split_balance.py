@@ -38,10 +38,14 @@ def test_split_keeps_subjects_and_columns(
     assert list(rows[0]) == ["age", "path", "label", "subject", "split"]
     assert [row["age"] for row in rows] == [*map(str, range(40)), "99"]
     assert Counter((row["label"], row["split"]) for row in rows) == {
-        ("ALL", "train"): 16, ("ALL", "val"): 2, ("ALL", "test"): 2,
-        ("healthy", "train"): 16, ("healthy", "val"): 2, ("healthy", "test"): 2,
+        ("ALL", "train"): 16,
+        ("ALL", "val"): 2,
+        ("ALL", "test"): 2,
+        ("healthy", "train"): 16,
+        ("healthy", "val"): 2,
+        ("healthy", "test"): 2,
         ("", ""): 1,
-    }  # fmt: skip
+    }
     for row, other in zip(rows[:40:2], rows[1:40:2], strict=True):
         assert row["split"] == other["split"]
     assert "split by subject" in err

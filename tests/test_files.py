@@ -187,8 +187,14 @@ def test_printed_names_are_one_line() -> None:
 def test_distinct_names_keep_what_tells_two_images_apart() -> None:
     given = ["a/x.bmp", "a/x.png", "a/X.bmp", "b/x.bmp", "a/x.BMP", "x", "x/y.z/w"]
     assert files.distinct_names(given) == [
-        "a/x", "a/x.png", "a/X.bmp", "b/x", "a/x.BMP-2", "x", "x/y.z/w",
-    ]  # fmt: skip
+        "a/x",
+        "a/x.png",
+        "a/X.bmp",
+        "b/x",
+        "a/x.BMP-2",
+        "x",
+        "x/y.z/w",
+    ]
 
 
 def test_equal_keys_share_a_name() -> None:

@@ -73,9 +73,17 @@ def test_a_file_without_rows_has_no_predictions() -> None:
 
 def test_the_first_header_is_that_of_the_manifest() -> None:
     assert predictions.header(["ALL", "healthy"]) == [
-        "path", "label", "subject", "source", "split", "fold",
-        "predicted", "confidence", "p:ALL", "p:healthy",
-    ]  # fmt: skip
+        "path",
+        "label",
+        "subject",
+        "source",
+        "split",
+        "fold",
+        "predicted",
+        "confidence",
+        "p:ALL",
+        "p:healthy",
+    ]
 
 
 numbers = st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda row: sum(row) > 1e-3)

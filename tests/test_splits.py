@@ -52,9 +52,21 @@ def test_ratios_are_read(text: str, ratios: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "80", "80,10", "0.8,0.1,0.1", "80,10,5,5", "a,b", "110,-10,0", "nan,50,50",
-             "100,0,0", "0,50,50", "inf,0,0"]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "80",
+        "80,10",
+        "0.8,0.1,0.1",
+        "80,10,5,5",
+        "a,b",
+        "110,-10,0",
+        "nan,50,50",
+        "100,0,0",
+        "0,50,50",
+        "inf,0,0",
+    ],
+)
 def test_ratios_that_cannot_be_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--ratios"):
         splits.parse_ratios(text)

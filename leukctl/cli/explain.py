@@ -1,6 +1,5 @@
 """``leukctl explain``: run + images → heatmaps."""
 
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -68,8 +67,7 @@ def explain(
       leukctl explain runs/mnv2 test.csv --methods gradcam,lime -o maps
     """
     chosen = _methods(methods)
-    from leukctl import explanations, inference, manifest, runs, runtime
-    from leukctl.explaining import Settings, many
+    from leukctl import explanations, manifest, runs
 
     described = runs.read(run)
     table = manifest.originals(inputs.gather(input, root))
@@ -77,12 +75,17 @@ def explain(
     single = output.suffix.lower() == ".png"
     if single and len(table) != 1:
         raise UsageError(f"{output} is one picture, and there are {len(table)} images; -o FOLDER")
+    pick = _picker(target, described.classes, table)
+    # What can be refused has been; now torch, which takes its time.
+    from leukctl import inference, runtime
+    from leukctl.explaining import Settings, many
+
     on = runtime.device(device)
     results = many.explain_many(
         inference.load(described, on, runtime.precision(precision, on)),
         manifest.image_paths(table, root),
         inference.reader(described, raw),
-        _picker(target, described.classes, table),
+        pick,
         chosen,
         Settings(batch_size, samples, seed),
         workers or runtime.processors(),
@@ -134,7 +137,7 @@ def _write_picture(results: "Results", output: Path, run: "Run", colormap: str) 
 
 
 def _write_folder(results: "Results", output: Path, run: "Run", table: Table, colormap: str) -> int:
-    from leukctl import explanations, files
+    from leukctl import explanations, files, tables
     from leukctl.explaining import many
 
     paths, labels = table.column("path"), table.column("label", "")
@@ -144,7 +147,7 @@ def _write_folder(results: "Results", output: Path, run: "Run", table: Table, co
         files.atomic_writer(output / explanations.TABLE) as stream,
         streams.progress("explain", len(table)) as advance,
     ):
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = tables.writer(stream)
         writer.writerow(explanations.COLUMNS)
         for index, (path, explained) in enumerate(results):
             advance(1)

@@ -23,12 +23,12 @@ def read_manifest(path: Path, require: tuple[str, ...] = ()) -> tuple[Table, str
 def gather(inputs: Sequence[Path], root: Path | None) -> Table:
     """Return the manifest that ``inputs`` are, or one made of the images that they name.
 
-    One CSV file or ``-`` is a manifest. Anything else is an image, or a folder whose images are
-    taken in sorted order; ``root`` is then not looked at.
+    One CSV file, a pipe or ``-`` is a manifest. Anything else is an image, or a folder whose
+    images are taken in sorted order.
 
     Raises :class:`UsageError` for a mixture, and :class:`InputError` for what is not there.
     """
-    manifests = [path for path in inputs if str(path) == "-" or path.suffix.lower() == ".csv"]
+    manifests = [path for path in inputs if _is_manifest(path)]
     if manifests:
         if len(inputs) > 1:
             raise UsageError("one manifest, or images and folders, but not both")
@@ -36,12 +36,17 @@ def gather(inputs: Sequence[Path], root: Path | None) -> Table:
         manifest.check_images_exist(table, root)
         return table
     if root is not None:
-        raise UsageError("--root goes with a manifest; images are named as they are")
+        raise UsageError("--root (LEUKCTL_ROOT) goes with a manifest; images are named as they are")
     paths = [str(path) for given in inputs for path in _images(given)]
     table = Table("the command line", ["path"], [[path] for path in dict.fromkeys(paths)])
     if not len(table):
         raise InputError("no images in it", file=inputs[0])
     return table
+
+
+def _is_manifest(path: Path) -> bool:
+    # A shell's <(…) is a pipe without a suffix.
+    return str(path) == "-" or path.suffix.lower() == ".csv" or path.is_fifo()
 
 
 def _images(given: Path) -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """``leukctl predict``: run + images or manifest → predictions."""
 
-import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -37,12 +36,15 @@ def predict(
       leukctl predict runs/mnv2 cell.png | head -2
       leukctl predict runs/mnv2 all.csv -o predictions.csv
     """
-    from leukctl import inference, manifest, predictions, runs, runtime
+    from leukctl import manifest, predictions, runs, tables
     from leukctl.errors import ImageError
 
     described = runs.read(run)
     table = manifest.originals(inputs.gather(input, root))
     manifest.check_labels(table, described.classes)
+    # What can be refused has been; now torch, which takes its time.
+    from leukctl import inference, runtime
+
     on = runtime.device(device)
     predictor = inference.load(described, on, runtime.precision(precision, on))
     identities = zip(*(table.column(name, "") for name in predictions.IDENTITY), strict=True)
@@ -51,7 +53,7 @@ def predict(
         streams.open_output(output) as stream,
         streams.progress("predict", len(table)) as advance,
     ):
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = tables.writer(stream)
         writer.writerow(predictions.header(described.classes))
         answers = inference.predict(
             predictor,

@@ -92,11 +92,21 @@ def write_files(
         caption = explained.caption(Path(identity[1]).name, classes)
         drawn = panels.panel(explained.image, one, caption, colormap)
         files.write_bytes(files.inside(folder, panel), images.encode_png(drawn))
-        rows.append([
-            *identity, classes[answer], repr(float(explained.probabilities[answer])),
-            classes[explained.target], method, heatmap.layer, array, panel,
-            repr(heatmap.raw_min), repr(heatmap.raw_max), heatmap.status,
-        ])  # fmt: skip
+        rows.append(
+            [
+                *identity,
+                classes[answer],
+                repr(float(explained.probabilities[answer])),
+                classes[explained.target],
+                method,
+                heatmap.layer,
+                array,
+                panel,
+                repr(heatmap.raw_min),
+                repr(heatmap.raw_max),
+                heatmap.status,
+            ]
+        )
     return rows
 
 

@@ -115,9 +115,14 @@ def _number(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     for row, column in np.ndindex(counts.shape):
         color = "white" if shares[row, column] > 0.6 else "black"
         axes.text(
-            column, row, f"{counts[row, column]:.0f}", ha="center", va="center",
-            color=color, fontsize=8,
-        )  # fmt: skip
+            column,
+            row,
+            f"{counts[row, column]:.0f}",
+            ha="center",
+            va="center",
+            color=color,
+            fontsize=8,
+        )
 
 
 def _style(place: int) -> dict[str, Any]:

@@ -107,8 +107,10 @@ def _order(groups: list[list[Case]]) -> list[list[Case]]:
     for group in sorted(groups, key=lambda group: -_confidence(group[0])):
         kind = "right" if group[0].kind == "right" else "other"
         kinds.setdefault(kind, {}).setdefault(group[0].label, []).append(group)
-    turns = [_by_turns([by[label] for label in sorted(by)]) for by in
-             (kinds.get("other", {}), kinds.get("right", {}))]  # fmt: skip
+    turns = [
+        _by_turns([by[label] for label in sorted(by)])
+        for by in (kinds.get("other", {}), kinds.get("right", {}))
+    ]
     return _by_turns(turns)
 
 

@@ -103,8 +103,12 @@ def _model(report: Report, model: Model) -> dict[str, Any]:
 def _splits(model: Model) -> list[tuple[str, dict[str, Any]]]:
     order = [*catalog.SPLITS, catalog.UNSPLIT]
     splits = model.document["splits"]
-    return [(name, splits[name]) for name in sorted(splits, key=lambda name: (
-        order.index(name) if name in order else len(order), name))]  # fmt: skip
+    return [
+        (name, splits[name])
+        for name in sorted(
+            splits, key=lambda name: (order.index(name) if name in order else len(order), name)
+        )
+    ]
 
 
 def _confusion(scores: dict[str, Any]) -> list[dict[str, Any]]:

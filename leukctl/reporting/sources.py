@@ -82,9 +82,11 @@ def _names(inputs: Sequence[Path | Table]) -> list[str]:
     own = [
         given.name
         if isinstance(given, Table)
-        else given.resolve().name if given.is_dir() else given.stem
+        else given.resolve().name
+        if given.is_dir()
+        else given.stem
         for given in inputs
-    ]  # fmt: skip
+    ]
     twice = next((name for name, count in Counter(whole).items() if count > 1), None)
     if twice is not None:
         raise UsageError(f"{twice} is named twice")

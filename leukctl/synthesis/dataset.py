@@ -4,7 +4,6 @@ Every random stream is derived from the seed and from what it is for, so that an
 not depend on the number of processes, nor on how many images are drawn beside it.
 """
 
-import csv
 import functools
 import os
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukctl import files, images, processes
+from leukctl import files, images, processes, tables
 from leukctl.errors import UsageError
 from leukctl.images import Rgb
 from leukctl.synthesis import cell, scene
@@ -148,7 +147,7 @@ def write(
     """
     _make_room(out, force)
     with files.atomic_writer(out / MANIFEST) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = tables.writer(stream)
         writer.writerow(COLUMNS)
         with closing(_drawn(recipe, out, workers or processes.processors())) as drawn:
             for rows in drawn:

@@ -24,10 +24,16 @@ from leukctl.training.loop import DivergedError, Epoch, Settings, Split, Stage, 
 __all__ = ["Options", "Outcome", "train"]
 
 HISTORY = (
-    "epoch", "stage", "learning_rate",
-    "train_loss", "train_accuracy", "train_f1_macro",
-    "val_loss", "val_accuracy", "val_f1_macro",
-)  # fmt: skip
+    "epoch",
+    "stage",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "train_f1_macro",
+    "val_loss",
+    "val_accuracy",
+    "val_f1_macro",
+)
 
 
 @dataclass(slots=True)
@@ -101,14 +107,33 @@ def train(
     network = Network(backbone, len(classes), head, spec.input_size)
     runtime.place(network, device)
     prep = manifest.prep_chain(table)
-    run = Run("network", classes, [spec], head, prep, _plain(options, device, precision),
-              manifest_sha256, options.seed, folder=folder)  # fmt: skip
-    settings = Settings(options.batch_size, options.augment, options.weight_decay,
-                        options.label_smoothing, options.patience, options.seed, device,
-                        precision, spec)  # fmt: skip
+    run = Run(
+        "network",
+        classes,
+        [spec],
+        head,
+        prep,
+        _plain(options, device, precision),
+        manifest_sha256,
+        options.seed,
+        folder=folder,
+    )
+    settings = Settings(
+        options.batch_size,
+        options.augment,
+        options.weight_decay,
+        options.label_smoothing,
+        options.patience,
+        options.seed,
+        device,
+        precision,
+        spec,
+    )
     read = inference.reader(run)
-    splits = {name: _split(table, name, classes, root, read, spec.input_size, workers)
-              for name in ("train", "val")}  # fmt: skip
+    splits = {
+        name: _split(table, name, classes, root, read, spec.input_size, workers)
+        for name in ("train", "val")
+    }
     for split in splits.values():
         split.store.preload(on_progress)
     trainer = Trainer(network, splits["train"], splits["val"], settings, on_progress)
@@ -117,17 +142,27 @@ def train(
     seconds = time.monotonic() - training_started
     write_safetensors(network.state_dict(), folder / runs.WEIGHTS)
     predictor = NetworkPredictor(run, network, device, precision)
-    answers = evaluate(predictor, table, read, root=root, batch_size=options.batch_size,
-                       workers=workers, on_progress=on_progress)  # fmt: skip
+    answers = evaluate(
+        predictor,
+        table,
+        read,
+        root=root,
+        batch_size=options.batch_size,
+        workers=workers,
+        on_progress=on_progress,
+    )
     document = results.write(answers, folder, history(epochs), options.seed)
     rate = len(splits["train"].store) * len(epochs) / seconds
     files.write_json(
         folder / runs.ENVIRONMENT,
         runs.environment(
-            started, time.monotonic(), device=str(device), images_per_s=round(rate, 2),
+            started,
+            time.monotonic(),
+            device=str(device),
+            images_per_s=round(rate, 2),
             epoch_seconds=[round(epoch.seconds, 3) for epoch in epochs],
         ),
-    )  # fmt: skip
+    )
     runs.write(run, folder)
     return Outcome(
         document, trainer.best.epoch, len(epochs), results.collapsed(answers), diverged, rate
@@ -156,8 +191,11 @@ def check(table: Table, root: Path | None) -> list[str]:
                 raise table.error(index, "label", f"empty, on a row of split {name}")
     classes = sorted({labels[i] for i in rows["train"]})
     if len(classes) < 2:
-        raise InputError(f"only the class {classes[0]!r} in split train; two are needed",
-                         file=table.name, column="label")  # fmt: skip
+        raise InputError(
+            f"only the class {classes[0]!r} in split train; two are needed",
+            file=table.name,
+            column="label",
+        )
     manifest.check_labels(table, classes)
     manifest.check_images_exist(table, root)
     return classes
@@ -175,8 +213,15 @@ def stages(options: Options) -> list[Stage]:
     return chosen
 
 
-def _split(table: Table, name: str, classes: list[str], root: Path | None, read: Reader,
-           size: tuple[int, int], workers: int) -> Split:  # fmt: skip
+def _split(
+    table: Table,
+    name: str,
+    classes: list[str],
+    root: Path | None,
+    read: Reader,
+    size: tuple[int, int],
+    workers: int,
+) -> Split:
     rows = manifest.rows_of_split(table, name)
     chosen = table.select(rows)
     place = {label: index for index, label in enumerate(classes)}
@@ -217,16 +262,27 @@ def _plain(options: Options, device: torch.device, precision: str) -> dict[str, 
     }
 
 
-def evaluate(predictor: inference.Predictor, table: Table, read: Reader, *, root: Path | None,
-             batch_size: int, workers: int,
-             on_progress: Callable[[int], None] = lambda step: None) -> Predictions:  # fmt: skip
+def evaluate(
+    predictor: inference.Predictor,
+    table: Table,
+    read: Reader,
+    *,
+    root: Path | None,
+    batch_size: int,
+    workers: int,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> Predictions:
     """Return the predictions for every image of the manifest that has a split, each once."""
     once = manifest.originals(table)
     chosen = once.select([i for i, split in enumerate(once.column("split")) if split])
     answers = inference.predict(
-        predictor, manifest.image_paths(chosen, root), read,
-        batch_size=batch_size, workers=workers, on_progress=on_progress,
-    )  # fmt: skip
+        predictor,
+        manifest.image_paths(chosen, root),
+        read,
+        batch_size=batch_size,
+        workers=workers,
+        on_progress=on_progress,
+    )
     rows = []
     for path, answer in answers:
         if not isinstance(answer, np.ndarray):
@@ -238,9 +294,16 @@ def evaluate(predictor: inference.Predictor, table: Table, read: Reader, *, root
 def history(epochs: list[Epoch]) -> Table:
     """Return the epochs as the table of history.csv."""
     rows = [
-        [str(e.epoch), e.stage, repr(e.learning_rate),
-         *(repr(split[key]) for split in (e.train, e.val)
-           for key in ("loss", "accuracy", "f1_macro"))]
+        [
+            str(e.epoch),
+            e.stage,
+            repr(e.learning_rate),
+            *(
+                repr(split[key])
+                for split in (e.train, e.val)
+                for key in ("loss", "accuracy", "f1_macro")
+            ),
+        ]
         for e in epochs
-    ]  # fmt: skip
+    ]
     return Table(runs.HISTORY, list(HISTORY), rows)

@@ -1,0 +1,162 @@
+"""MR-SSIM of heatmaps, and which maps are compared."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from leukctl import cli, comparing, explanations, tables
+from leukctl.errors import InputError
+from leukctl.tables import Table
+
+BUMP = np.exp(-((np.indices((32, 32)) - 15.5) ** 2).sum(0) / 60).astype(np.float32)
+
+
+def folder_of(path: Path, rows: list[tuple[str, str, str, str, np.ndarray]]) -> Path:
+    """Make an explanations folder from (model, image, label, method, heatmap) rows."""
+    path.mkdir()
+    table = Table("x", list(explanations.COLUMNS))
+    for number, (model, image, label, method, values) in enumerate(rows):
+        np.save(path / f"{number}.npy", values.astype(np.float32))
+        status = "ok" if np.ptp(values) > 0 else "blank"
+        table.rows.append(
+            [
+                model,
+                image,
+                label,
+                label,
+                "1.0",
+                label,
+                method,
+                "",
+                f"{number}.npy",
+                "",
+                "0.0",
+                "1.0",
+                status,
+            ]
+        )
+    tables.write_path(table, path / explanations.TABLE)
+    return path
+
+
+def test_a_map_is_like_itself_and_unlike_its_inverse() -> None:
+    assert comparing.mr_ssim(BUMP, BUMP) == pytest.approx(1)
+    assert comparing.mr_ssim(BUMP, 1 - BUMP) < 0
+
+
+def test_it_is_the_mean_of_the_ssim_formula_over_7x7_windows() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.random((2, 9, 9)).astype(np.float32)
+    values = []
+    for top in range(3):
+        for left in range(3):
+            x, y = (m[top : top + 7, left : left + 7].astype(np.float64).ravel() for m in (a, b))
+            covariance = np.cov(x, y)
+            values.append(
+                (2 * x.mean() * y.mean() + 0.01**2)
+                * (2 * covariance[0, 1] + 0.03**2)
+                / (
+                    (x.mean() ** 2 + y.mean() ** 2 + 0.01**2)
+                    * (covariance[0, 0] + covariance[1, 1] + 0.03**2)
+                )
+            )
+    assert comparing.mr_ssim(a, b) == pytest.approx(np.mean(values), rel=1e-5)
+
+
+def test_two_methods_of_a_model_and_two_models_of_a_method_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = folder_of(
+        tmp_path / "one",
+        [("m", "x.png", "ALL", "gradcam", BUMP), ("m", "x.png", "ALL", "scorecam", BUMP**2)],
+    )
+    two = folder_of(tmp_path / "two", [("n", "x.png", "ALL", "gradcam", BUMP.T**3)])
+    output = tmp_path / "similarity.csv"
+    assert cli.main(["compare-cams", str(one), str(two), "-o", str(output)]) == 0
+    table = tables.read_path(output)
+    pairs = [tuple(row[3:7]) for row in table.rows]
+    assert pairs == [("m", "gradcam", "m", "scorecam"), ("m", "gradcam", "n", "gradcam")]
+    wanted = structural_similarity(BUMP, BUMP**2, data_range=1.0)
+    assert float(table.column("mr_ssim")[0]) == pytest.approx(wanted)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "ALL" in said.err
+
+
+def test_the_gate_looks_at_the_mean_of_each_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of(
+        tmp_path / "maps",
+        [("m", "x.png", "ALL", "gradcam", BUMP), ("m", "x.png", "ALL", "scorecam", 1 - BUMP)],
+    )
+    assert cli.main(["compare-cams", str(folder), "--fail-if", "mr_ssim < 0.8"]) == 1
+    assert "m gradcam / scorecam: mr_ssim" in capsys.readouterr().err
+    assert cli.main(["compare-cams", str(folder), "--fail-if", "mr_ssim > 0.8"]) == 0
+    assert cli.main(["compare-cams", str(folder), "--fail-if", "ssim > 0.8"]) == 2
+
+
+def test_blank_maps_are_not_counted_as_equal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = np.zeros((32, 32))
+    folder = folder_of(
+        tmp_path / "maps",
+        [
+            ("m", "x.png", "ALL", "gradcam", flat),
+            ("m", "x.png", "ALL", "scorecam", flat),
+            ("m", "y.png", "ALL", "gradcam", BUMP),
+            ("m", "y.png", "ALL", "scorecam", BUMP),
+        ],
+    )
+    assert cli.main(["compare-cams", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert [line.rsplit(",", 1)[1] for line in said.out.splitlines()[1:]] == ["", "1.0"]
+    assert "1 pairs left out" in said.err
+
+
+def test_maps_that_cannot_be_compared_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = {
+        "size": (BUMP[:16], "has 32x16"),
+        "nan": (np.where(BUMP > 0.5, np.nan, BUMP), "NaN"),
+        "flat": (BUMP.ravel(), "two dimensions"),
+    }
+    for name, (values, said) in cases.items():
+        folder = folder_of(
+            tmp_path / name,
+            [("m", "x.png", "ALL", "gradcam", BUMP), ("m", "x.png", "ALL", "scorecam", values)],
+        )
+        assert cli.main(["compare-cams", str(folder)]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_a_pickled_heatmap_is_not_loaded(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "maps", [("m", "x.png", "ALL", "gradcam", BUMP)])
+    np.save(folder / "0.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="no heatmap"):
+        explanations.heatmap(explanations.read(folder)[0])
+
+
+@pytest.mark.parametrize("name", ["../secret.npy", "/etc/passwd", ""])
+def test_a_heatmap_outside_its_folder_is_not_read(tmp_path: Path, name: str) -> None:
+    folder = folder_of(tmp_path / "maps", [("m", "x.png", "ALL", "gradcam", BUMP)])
+    table = tables.read_path(folder / explanations.TABLE).with_columns(heatmap=[name])
+    tables.write_path(table, folder / explanations.TABLE)
+    with pytest.raises(InputError, match="line 2, column heatmap"):
+        explanations.read(folder)
+
+
+def test_one_map_an_image_is_nothing_to_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of(tmp_path / "maps", [("m", "x.png", "ALL", "gradcam", BUMP)])
+    assert cli.main(["compare-cams", str(folder)]) == 2
+    assert "nothing to compare" in capsys.readouterr().err
+    assert cli.main(["compare-cams", str(folder), str(folder)]) == 2
+    assert "two gradcam maps" in capsys.readouterr().err

@@ -1,0 +1,117 @@
+"""The one door to torch: torchvision is mended where it must be, and the allocator is tuned."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from leukctl import runtime
+from leukctl.errors import DeviceError, UsageError
+from leukctl.runtime import torch
+
+
+def _python(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_timm_torchvision_and_grad_cam_import_through_the_door() -> None:
+    code = (
+        "from leukctl import runtime\n"
+        "print(runtime.torchvision.__name__, runtime.timm.__name__, "
+        "runtime.pytorch_grad_cam.__name__)"
+    )
+    assert _python(code) == "torchvision timm pytorch_grad_cam"
+
+
+def test_torchvision_is_mended_exactly_where_its_operators_do_not_load() -> None:
+    code = (
+        "from leukctl import runtime\n"
+        "loads = runtime._torchvision_operators_load()\n"
+        "runtime.torchvision\n"
+        "print(loads, runtime._torchvision_schemas is None)"
+    )
+    loads, untouched = _python(code).split()
+    assert loads == untouched
+
+
+def test_torchvision_is_left_alone_where_its_operators_load() -> None:
+    code = (
+        "from leukctl import runtime\n"
+        "runtime._torchvision_operators_load = lambda: True\n"
+        "runtime._mend_torchvision()\n"
+        "print(runtime._torchvision_schemas)"
+    )
+    assert _python(code) == "None"
+
+
+def test_an_unknown_name_is_no_attribute_of_the_door() -> None:
+    with pytest.raises(AttributeError, match="torchtext"):
+        runtime.torchtext  # noqa: B018
+
+
+_FAULTS = """
+from leukctl import runtime
+import resource
+torch = runtime.torch
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):  # until glibc's small caches are full
+    torch.ones(16, 1024, 1024)
+before = faults()
+for _ in range(10):
+    torch.ones(16, 1024, 1024)
+print(runtime.allocator_tuned, faults() - before)
+"""
+
+
+def _glibc() -> bool:
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") is not None
+    except (AttributeError, ValueError):
+        return False
+
+
+@pytest.mark.skipif(not _glibc(), reason="only glibc's allocator is tuned")
+def test_the_tuned_allocator_keeps_the_pages_of_large_tensors() -> None:
+    tuned, kept = _python(_FAULTS).split()
+    default, given_back = _python(_FAULTS, LEUKCTL_MALLOC="default").split()
+    assert (tuned, default) == ("True", "False")
+    assert int(kept) * 10 < int(given_back)
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    missing = [
+        name
+        for name, there in (
+            ("cuda", torch.cuda.is_available()),
+            ("mps", torch.backends.mps.is_available()),
+        )
+        if not there
+    ]
+    for name in missing:
+        with pytest.raises(DeviceError, match=name):
+            runtime.device(name)
+    assert missing
+    assert runtime.device("cpu").type == "cpu"
+
+
+def test_half_precision_on_a_cpu_is_refused_and_auto_is_exact() -> None:
+    with pytest.raises(UsageError, match="fp16"):
+        runtime.precision("fp16", torch.device("cpu"))
+    assert runtime.precision("auto", torch.device("cpu")) == "fp32"
+    assert runtime.precision("bf16", torch.device("cpu")) == "bf16"
+
+
+def test_autocast_computes_in_the_precision_asked_for() -> None:
+    ones = torch.ones(2, 2)
+    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        with runtime.autocast(torch.device("cpu"), name):
+            assert (ones @ ones).dtype == kind
