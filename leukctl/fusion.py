@@ -15,9 +15,10 @@ from leukctl.backbones.weights import write_safetensors
 from leukctl.errors import ImageError, InputError, UsageError
 from leukctl.inference import FeatureExtractor, NetworkPredictor
 from leukctl.runs import BackboneSpec, Run
-from leukctl.runtime import torch
+from leukctl.runtime import Compute, torch
 from leukctl.tables import Table
 
+Progress = Callable[[int], None]
 Source = tuple[torch.nn.Module, BackboneSpec]
 
 
@@ -56,7 +57,7 @@ def from_backbones(
     return [backbones.create(name, origin) for name, origin in zip(names, origins, strict=True)]
 
 
-def from_runs(folders: list[Path], device: torch.device, chain: str | None) -> list[Source]:
+def from_runs(folders: list[Path], compute: Compute, chain: str | None) -> list[Source]:
     """Take the trained backbones of runs.
 
     Raises :class:`InputError` for a run that is no network's, or whose images were prepared by
@@ -65,15 +66,15 @@ def from_runs(folders: list[Path], device: torch.device, chain: str | None) -> l
     found = []
     for folder in folders:
         run = runs.read(folder)
-        predictor = inference.load(run, device, "fp32")
-        if not isinstance(predictor, NetworkPredictor):
+        model = inference.load(run, compute)
+        if not isinstance(model, NetworkPredictor):
             raise InputError("a fusion itself; --runs takes runs of train", file=folder)
         if run.prep != chain:
             raise InputError(
                 f"its images were prepared by {run.prep!r}, the manifest's by {chain!r}",
                 file=folder,
             )
-        found.append((predictor.network.backbone, predictor.spec))
+        found.append((model.network.backbone, model.spec))
     return found
 
 
@@ -82,16 +83,14 @@ def fuse(
     sources: list[Source],
     trees: Trees,
     folder: Path,
+    compute: Compute,
     *,
     options: dict[str, Any],
     seed: int,
     root: Path | None,
-    device: torch.device,
-    precision: str,
     batch_size: int,
-    workers: int,
     manifest_sha256: str,
-    on_progress: Callable[[int], None] = lambda step: None,
+    on_progress: Progress = lambda step: None,
 ) -> dict[str, Any]:
     """Fit the classifier on the train rows, and write the run into ``folder``.
 
@@ -99,85 +98,63 @@ def fuse(
     learned from or an image that cannot be read.
     """
     started = time.monotonic()
-    classes = classes_of(table, root)
     run = Run(
-        "fusion",
-        classes,
-        [spec for _, spec in sources],
-        {"classifier": "xgboost", **asdict(trees)},
-        manifest.prep_chain(table),
-        options,
-        manifest_sha256,
-        seed,
+        kind="fusion",
+        classes=manifest.learnable(table, ("train",), root),
+        backbones=[spec for _, spec in sources],
+        head={"classifier": "xgboost", **asdict(trees)},
+        prep=manifest.prep_chain(table),
+        options=options,
+        manifest_sha256=manifest_sha256,
+        seed=seed,
         folder=folder,
     )
-    extractors = [FeatureExtractor(net, spec, device, precision) for net, spec in sources]
-    once = manifest.originals(table)
-    chosen = once.select([i for i, split in enumerate(once.column("split")) if split])
-    features = extract(
-        extractors,
-        manifest.image_paths(chosen, root),
-        inference.reader(run),
-        batch_size=batch_size,
-        workers=workers,
-        on_progress=on_progress,
-    )
+    extractors = [FeatureExtractor(network, spec, compute) for network, spec in sources]
+    chosen = manifest.with_split(table)
+    paths = manifest.image_paths(chosen, root)
+    features = extract(extractors, paths, inference.reader(run), batch_size, on_progress)
     extracted = time.monotonic()
-    booster = fit(features, chosen, table, classes, trees, seed)
+    booster = fit(features, chosen, table, run.classes, trees, seed)
     fitted = time.monotonic()
-    state = {
-        f"{place}.{name}": tensor
-        for place, (network, _) in enumerate(sources)
-        for name, tensor in network.state_dict().items()
-    }
-    write_safetensors(state, folder / runs.WEIGHTS)
-    files.write_bytes(folder / runs.TREES, bytes(booster.save_raw("ubj")))
     answers = predictions.make(
-        run.name, classes, chosen, inference.tree_probabilities(booster, features)
+        run.name, run.classes, chosen, inference.tree_probabilities(booster, features)
     )
+    runs.clear(folder)
+    write_safetensors(_state(sources), folder / runs.WEIGHTS)
+    files.write_bytes(folder / runs.TREES, bytes(booster.save_raw("ubj")))
     document = results.write(answers, folder, None, seed)
-    files.write_json(
-        folder / runs.ENVIRONMENT,
-        runs.environment(
-            started,
-            time.monotonic(),
-            device=str(device),
-            features_s=round(extracted - started, 3),
-            fit_s=round(fitted - extracted, 3),
-        ),
+    environment = runs.environment(
+        started,
+        time.monotonic(),
+        device=str(compute.device),
+        features_s=round(extracted - started, 3),
+        fit_s=round(fitted - extracted, 3),
     )
+    files.write_json(folder / runs.ENVIRONMENT, environment)
     runs.write(run, folder)
     return document
 
 
-def classes_of(table: Table, root: Path | None) -> list[str]:
-    """Return the classes of the train rows, after checking that there is something to learn."""
-    table.require("label", "split")
-    rows = manifest.rows_of_split(table, "train")
-    if not rows:
-        raise InputError(
-            "no row of split train; leukctl split makes one", file=table.name, column="split"
-        )
-    classes = manifest.classes(table.select(rows))
-    if len(classes) < 2:
-        raise InputError("fewer than two classes in split train", file=table.name, column="label")
-    manifest.check_labels(table, classes)
-    manifest.check_images_exist(table, root)
-    return classes
+def _state(sources: list[Source]) -> dict[str, torch.Tensor]:
+    """Return the tensors of all backbones, each name led by the backbone's number."""
+    return {
+        f"{place}.{name}": tensor
+        for place, (network, _) in enumerate(sources)
+        for name, tensor in network.state_dict().items()
+    }
 
 
 def extract(
     extractors: list[FeatureExtractor],
     paths: list[Path],
     read: tensors.Reader,
-    *,
     batch_size: int,
-    workers: int,
-    on_progress: Callable[[int], None] = lambda step: None,
+    on_progress: Progress,
 ) -> NDArray[np.float32]:
     """Return the fused features of images, float32 (N, D1 + D2 + …)."""
     parts = []
-    for chunk in tensors.chunks(tensors.read_many(paths, read, workers), batch_size):
+    images = tensors.read_many(paths, read, extractors[0].compute.workers)
+    for chunk in tensors.chunks(images, batch_size):
         rgbs = []
         for path, image in chunk:
             if isinstance(image, ImageError):

@@ -14,7 +14,7 @@ from leukctl.errors import ImageError, InputError, WeightsError
 from leukctl.images import Rgb
 from leukctl.preparing import Chain
 from leukctl.runs import BackboneSpec, Run
-from leukctl.runtime import torch
+from leukctl.runtime import Compute, torch
 from leukctl.tensors import Reader
 
 Probabilities = NDArray[np.float64]
@@ -24,6 +24,7 @@ class Predictor(Protocol):
     """Whatever answers for images: a network, or a classifier on fused features."""
 
     run: Run
+    compute: Compute
 
     def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
         """Return float64 (N, K), each row summing to 1, for prepared images of any sizes."""
@@ -34,47 +35,42 @@ class FeatureExtractor:
     """Pooled features of one backbone.
 
     Args:
-        backbone: a network without a head; moved to ``device`` and set to channels_last.
+        backbone: a network without a head; moved to the device.
         spec: its input size and normalization.
-        precision: ``fp32``, ``bf16`` or ``fp16``.
     """
 
-    def __init__(
-        self, backbone: torch.nn.Module, spec: BackboneSpec, device: torch.device, precision: str
-    ) -> None:
+    def __init__(self, backbone: torch.nn.Module, spec: BackboneSpec, compute: Compute) -> None:
         self.backbone = backbone.eval()
-        runtime.place(self.backbone, device)
+        runtime.place(self.backbone, compute.device)
         self.spec = spec
-        self.device = device
-        self.precision = precision
+        self.compute = compute
 
     def __call__(self, images: Sequence[Rgb]) -> NDArray[np.float32]:
         """Return the features (N, D) of prepared uint8 images (H, W, 3)."""
         pixels = tensors.batch(images, self.spec.input_size)
-        inputs = tensors.normalize(pixels, self.spec, self.device)
-        with torch.inference_mode(), runtime.autocast(self.device, self.precision):
+        inputs = tensors.normalize(pixels, self.spec, self.compute.device)
+        with torch.inference_mode(), runtime.autocast(self.compute):
             return self.backbone(inputs).float().cpu().numpy()
 
 
 class NetworkPredictor:
     """A run of ``train``: one backbone and its head."""
 
-    def __init__(self, run: Run, network: Network, device: torch.device, precision: str) -> None:
+    def __init__(self, run: Run, network: Network, compute: Compute) -> None:
         self.run = run
         self.spec = run.backbones[0]
         self.network = network.eval()
-        runtime.place(self.network, device)
-        self.device = device
-        self.precision = precision
+        runtime.place(self.network, compute.device)
+        self.compute = compute
 
     def inputs(self, images: Sequence[Rgb]) -> torch.Tensor:
         """Return prepared uint8 images as the network's input, float32 (N, 3, H, W)."""
         pixels = tensors.batch(images, self.spec.input_size)
-        return tensors.normalize(pixels, self.spec, self.device)
+        return tensors.normalize(pixels, self.spec, self.compute.device)
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return float32 logits (N, K) of normalized inputs, without gradients."""
-        with torch.inference_mode(), runtime.autocast(self.device, self.precision):
+        with torch.inference_mode(), runtime.autocast(self.compute):
             return self.network(inputs).float()
 
     def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
@@ -85,14 +81,13 @@ class NetworkPredictor:
 class FusionPredictor:
     """A run of ``fuse``: the features of several backbones, and boosted trees on them."""
 
-    def __init__(
-        self, run: Run, networks: Sequence[torch.nn.Module], device: torch.device, precision: str
-    ) -> None:
+    def __init__(self, run: Run, networks: Sequence[torch.nn.Module], compute: Compute) -> None:
         import xgboost
 
         self.run = run
+        self.compute = compute
         self.extractors = [
-            FeatureExtractor(network, spec, device, precision)
+            FeatureExtractor(network, spec, compute)
             for network, spec in zip(networks, run.backbones, strict=True)
         ]
         self.trees = xgboost.Booster()
@@ -126,7 +121,7 @@ def softmax(logits: torch.Tensor) -> Probabilities:
     return torch.softmax(logits.double().cpu(), dim=1).numpy()
 
 
-def load(run: Run, device: torch.device, precision: str) -> Predictor:
+def load(run: Run, compute: Compute) -> Predictor:
     """Build the model of a run and load its weights.
 
     Raises :class:`InputError` when the weights in the folder are not those of ``run.json``.
@@ -136,10 +131,10 @@ def load(run: Run, device: torch.device, precision: str) -> Predictor:
     if run.kind == "fusion":
         for place, network in enumerate(networks):
             _load_into(network, state, f"{place}.", run)
-        return FusionPredictor(run, networks, device, precision)
+        return FusionPredictor(run, networks, compute)
     network = Network(networks[0], len(run.classes), run.head, run.backbones[0].input_size)
     _load_into(network, state, "", run)
-    return NetworkPredictor(run, network, device, precision)
+    return NetworkPredictor(run, network, compute)
 
 
 def _state(run: Run) -> dict[str, torch.Tensor]:
@@ -169,9 +164,7 @@ def predict(
     predictor: Predictor,
     paths: Iterable[Path],
     read: Reader,
-    *,
     batch_size: int,
-    workers: int,
     on_progress: Callable[[int], None] = lambda step: None,
 ) -> Iterator[tuple[Path, NDArray[np.float64] | ImageError]]:
     """Yield each path with its probabilities (K,), or the reason why it has none, in order.
@@ -179,7 +172,8 @@ def predict(
     Images are read by threads ahead of the network, a few batches at most, so that memory does
     not grow with their number.
     """
-    for chunk in tensors.chunks(tensors.read_many(paths, read, workers), batch_size):
+    images = tensors.read_many(paths, read, predictor.compute.workers)
+    for chunk in tensors.chunks(images, batch_size):
         good = [image for _, image in chunk if not isinstance(image, ImageError)]
         answers = iter(predictor.probabilities(good) if good else ())
         for path, image in chunk:

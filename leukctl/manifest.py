@@ -82,6 +82,46 @@ def check_labels(table: Table, known: list[str]) -> None:
             )
 
 
+def learnable(table: Table, splits: tuple[str, ...], root: Path | None = None) -> list[str]:
+    """Return the classes of the train rows of a manifest that a model can be fitted on.
+
+    Args:
+        splits: those that must have rows, of train and val.
+
+    Raises :class:`InputError` for a split without rows or with an unlabeled one, for fewer than
+    two classes in train, for a label elsewhere that train lacks, and for a missing image.
+    """
+    table.require("label", "split")
+    labels = table.column("label")
+    for split in splits:
+        rows = rows_of_split(table, split)
+        if not rows:
+            raise InputError(
+                f"no row of split {split}; leukctl split --ratios 80,10,10 makes the splits",
+                file=table.name,
+                column="split",
+            )
+        for index in rows:
+            if not labels[index]:
+                raise table.error(index, "label", f"empty, on a row of split {split}")
+    found = classes(table.select(rows_of_split(table, "train")))
+    if len(found) < 2:
+        raise InputError(
+            f"only the class {found[0]!r} in split train; two are needed",
+            file=table.name,
+            column="label",
+        )
+    check_labels(table, found)
+    check_images_exist(table, root)
+    return found
+
+
+def with_split(table: Table) -> Table:
+    """Return the rows that have a split, each image once."""
+    once = originals(table)
+    return once.select([index for index, split in enumerate(once.column("split")) if split])
+
+
 def rows_of_split(table: Table, split: str) -> list[int]:
     """Return the indices of the rows whose split is ``split``."""
     return [index for index, value in enumerate(table.column("split", "")) if value == split]

@@ -3,6 +3,7 @@
 ``run.json`` is written last, so a folder that has one is complete.
 """
 
+import os
 import platform
 import resource
 import sys
@@ -82,25 +83,36 @@ class Run:
         return self.folder.resolve().name
 
 
-def claim(folder: Path, force: bool) -> None:
-    """Make ``folder`` ready for a new run.
+def check_free(folder: Path, force: bool) -> None:
+    """Raise :class:`UsageError` unless a new run may go into ``folder``; change nothing.
 
-    Raises :class:`UsageError` when it holds a finished run and ``force`` is not given, or when it
-    is a folder with other things in it. The files of an old run (with ``force``) or of one that
-    was interrupted are removed, ``run.json`` first, so that no half-old run can be read.
+    It may not when ``folder`` holds a finished run and ``force`` is not given, or other things.
     """
     if folder.is_file():
         raise UsageError(f"{folder} is a file; a run needs a folder")
     if (folder / RUN).exists() and not force:
         raise UsageError(f"{folder} holds a finished run; --force replaces it")
-    folder.mkdir(parents=True, exist_ok=True)
-    there = {item.name for item in folder.iterdir() if not item.name.startswith(".")}
+    there = {item.name for item in folder.iterdir()} if folder.exists() else set()
+    there = {name for name in there if not name.startswith(".")}
     # Weights are written first: what was interrupted has them, a folder of loose results has not.
     if there and not there & {RUN, WEIGHTS}:
         raise UsageError(f"{folder} holds {min(there)!r} and is no run folder; name a new one")
     if there - set(_FILES) and RUN not in there:
         stranger = min(there - set(_FILES))
         raise UsageError(f"{folder} holds {stranger!r} and is no run folder; name a new one")
+    # Hours of training should not end with a folder that nobody may write to.
+    home = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} cannot be made: no permission to write in {home}")
+
+
+def clear(folder: Path) -> None:
+    """Make ``folder`` and remove an old run's files from it.
+
+    Called when all that is new has been computed, so that an error before that costs nothing;
+    ``run.json`` goes first, so that no half-old run can be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
 

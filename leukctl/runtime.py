@@ -17,6 +17,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leukctl.errors import DeviceError, UsageError
@@ -134,8 +135,31 @@ def place(module: Any, on: torch.device) -> None:
     module.to(on, memory_format=torch.channels_last)
 
 
-def autocast(on: torch.device, resolved: str) -> AbstractContextManager[Any]:
-    """Return the context in which a network computes with ``resolved`` precision."""
-    if resolved == "fp32":
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where and how a network computes.
+
+    Attributes:
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        workers: threads that read images.
+    """
+
+    device: torch.device
+    precision: str
+    workers: int
+
+
+def compute(
+    device_name: str = "auto", precision_name: str = "auto", workers: int | None = None
+) -> Compute:
+    """Return what ``--device``, ``--precision`` and ``--workers`` ask for, checked."""
+    on = device(device_name)
+    return Compute(on, precision(precision_name, on), workers or processors())
+
+
+def autocast(how: Compute) -> AbstractContextManager[Any]:
+    """Return the context in which a network computes with the precision asked for."""
+    if how.precision == "fp32":
         return nullcontext()
-    return torch.autocast(on.type, torch.bfloat16 if resolved == "bf16" else torch.float16)
+    kind = torch.bfloat16 if how.precision == "bf16" else torch.float16
+    return torch.autocast(how.device.type, kind)

@@ -18,8 +18,6 @@ from leukctl.inference import NetworkPredictor
 from leukctl.runs import Run
 from leukctl.runtime import torch
 
-CPU = torch.device("cpu")
-
 
 def model_of(name: str, size: int) -> NetworkPredictor:
     """Return a network with random weights whose answers depend on the image."""
@@ -33,7 +31,7 @@ def model_of(name: str, size: int) -> NetworkPredictor:
     # Mostly positive, so that no class has a map that is negative everywhere.
     torch.nn.init.uniform_(network.head[-1].weight, -0.3, 1.0)
     run = Run("network", ["a", "b", "c"], [spec], {}, None, {}, "", 0)
-    return NetworkPredictor(run, network, CPU, "fp32")
+    return NetworkPredictor(run, network, runtime.compute("cpu", "fp32", 2))
 
 
 def picture(size: int) -> Rgb:

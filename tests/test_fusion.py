@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from leukctl import cli, files, fusion, inference, manifest, runs, tables
-from leukctl.runtime import torch
+from leukctl import cli, files, fusion, inference, manifest, runs, runtime, tables
 
 SMALL = ["--trees", "10", "--depth", "2"]
 
@@ -38,9 +37,9 @@ def test_the_trees_are_those_of_xgboost_on_the_features_side_by_side(
     fused: Path, trained: Path, squares: Path
 ) -> None:
     run = runs.read(trained)
-    network = inference.load(run, torch.device("cpu"), "fp32").network  # type: ignore[attr-defined]
+    network = inference.load(run, runtime.compute("cpu", "fp32", 2)).network  # type: ignore[attr-defined]
     extract = inference.FeatureExtractor(
-        network.backbone, run.backbones[0], torch.device("cpu"), "fp32"
+        network.backbone, run.backbones[0], runtime.compute("cpu", "fp32", 2)
     )
     table = manifest.read_path(squares)
     read = inference.reader(run)

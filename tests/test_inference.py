@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukctl import cli, inference, runs
+from leukctl import cli, inference, runs, runtime
 from leukctl.errors import InputError
 from leukctl.runtime import timm, torch
 
@@ -44,8 +44,8 @@ def test_probabilities_are_those_of_a_plain_pipeline(trained: Path, squares: Pat
     with torch.inference_mode():
         oracle = torch.softmax(head(backbone.eval()(inputs)), 1).numpy()
     run = runs.read(trained)
-    model = inference.load(run, torch.device("cpu"), "fp32")
-    answers = inference.predict(model, paths, inference.reader(run), batch_size=3, workers=2)
+    model = inference.load(run, runtime.compute("cpu", "fp32", 2))
+    answers = inference.predict(model, paths, inference.reader(run), 3)
     given = np.stack([probabilities for _, probabilities in answers])
     assert np.abs(given - oracle).max() < 1e-5
     assert np.abs(given.sum(1) - 1).max() < 1e-12

@@ -171,25 +171,29 @@ def test_a_fusion_needs_its_trees(tmp_path: Path) -> None:
     assert set(runs.read(tmp_path).files) == {runs.WEIGHTS, runs.TREES}
 
 
-def test_a_new_folder_is_made(tmp_path: Path) -> None:
-    runs.claim(tmp_path / "a" / "b", force=False)
+def test_a_new_folder_is_free_and_made_when_it_is_needed(tmp_path: Path) -> None:
+    runs.check_free(tmp_path / "a" / "b", force=False)
+    assert not (tmp_path / "a").exists()
+    runs.clear(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
-    runs.claim(tmp_path / "a" / "b", force=False)
+    runs.check_free(tmp_path / "a" / "b", force=False)
 
 
 def test_a_finished_run_is_replaced_only_by_force(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="holds a finished run; --force replaces it"):
-        runs.claim(folder, force=False)
+        runs.check_free(folder, force=False)
+    runs.check_free(folder, force=True)
     assert runs.is_run(folder)
-    runs.claim(folder, force=True)
+    runs.clear(folder)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 def test_what_an_interrupted_run_left_is_cleared(folder: Path) -> None:
     (folder / runs.RUN).unlink()
     (folder / runs.HISTORY).write_text("x")
-    runs.claim(folder, force=False)
+    runs.check_free(folder, force=False)
+    runs.clear(folder)
     assert list(folder.iterdir()) == []
 
 
@@ -198,14 +202,20 @@ def test_what_an_interrupted_run_left_is_cleared(folder: Path) -> None:
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path, name: str, force: bool) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(UsageError, match=f"holds '{name}' and is no run folder"):
-        runs.claim(tmp_path, force)
+        runs.check_free(tmp_path, force)
     assert (tmp_path / name).read_text() == "mine"
 
 
 def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("x")
     with pytest.raises(UsageError, match="is a file; a run needs a folder"):
-        runs.claim(tmp_path / "run", force=True)
+        runs.check_free(tmp_path / "run", force=True)
+
+
+def test_a_folder_below_a_file_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="cannot be made"):
+        runs.check_free(tmp_path / "file" / "run", force=False)
 
 
 def test_predictions_of_a_run_are_called_by_its_folder(folder: Path) -> None:

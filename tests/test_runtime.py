@@ -113,5 +113,5 @@ def test_half_precision_on_a_cpu_is_refused_and_auto_is_exact() -> None:
 def test_autocast_computes_in_the_precision_asked_for() -> None:
     ones = torch.ones(2, 2)
     for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        with runtime.autocast(torch.device("cpu"), name):
+        with runtime.autocast(runtime.compute("cpu", name)):
             assert (ones @ ones).dtype == kind

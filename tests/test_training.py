@@ -28,15 +28,12 @@ def train(table_path: Path, folder: Path, **changes: object) -> training.Outcome
         "batch_size": 8,
         "lr": 1e-3,
     }
-    folder.mkdir(parents=True)
     return training.train(
         manifest.read_path(table_path),
         Options(**(given | changes)),  # type: ignore[arg-type]
         folder,
+        runtime.compute("cpu", "fp32", 2),
         root=None,
-        device=torch.device("cpu"),
-        precision="fp32",
-        workers=2,
         manifest_sha256=files.sha256(table_path),
     )
 
@@ -211,7 +208,7 @@ def test_a_manifest_that_cannot_be_trained_on_is_refused(
     path = tmp_path / "m.csv"
     path.write_text(f"path,label,split\n{rows}\n")
     with pytest.raises(InputError, match=said):
-        training.check(manifest.read_path(path), None)
+        manifest.learnable(manifest.read_path(path), ("train", "val"))
 
 
 def test_an_image_that_became_unreadable_is_named(squares: Path, tmp_path: Path) -> None:
@@ -235,7 +232,7 @@ def test_oversampled_repeats_are_trained_on_and_predicted_once(
 
 
 def test_stages_without_epochs_are_left_out() -> None:
-    chosen = training.stages(Options("x", Origin(), frozen_epochs=0, epochs=3, lr=0.5))
+    chosen = Options("x", Origin(), frozen_epochs=0, epochs=3, lr=0.5).stages()
     assert chosen == [Stage("finetune", 3, 0.5)]
 
 

@@ -80,15 +80,14 @@ def explain(
     from leukctl import inference, runtime
     from leukctl.explaining import Settings, many
 
-    on = runtime.device(device)
+    compute = runtime.compute(device, precision, workers)
     results = many.explain_many(
-        inference.load(described, on, runtime.precision(precision, on)),
+        inference.load(described, compute),
         manifest.image_paths(table, root),
         inference.reader(described, raw),
         pick,
         chosen,
         Settings(batch_size, samples, seed),
-        workers or runtime.processors(),
     )
     if single:
         return _write_picture(results, output, described, colormap)

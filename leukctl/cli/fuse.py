@@ -64,13 +64,15 @@ def fuse(
         raise UsageError("--weights or --pretrained, not both")
     names = _several(backbones or runs or "")
     table, digest = inputs.read_manifest(manifest, ("label", "split"))
-    from leukctl import fusion, runtime
     from leukctl import manifest as manifests
     from leukctl import runs as run_folders
 
-    fusion.classes_of(table, root)
-    on = runtime.device(device)
-    resolved = runtime.precision(precision, on)
+    manifests.learnable(table, ("train",), root)
+    run_folders.check_free(output, force)
+    # What can be refused has been; now torch, which takes its time.
+    from leukctl import fusion, runtime
+
+    compute = runtime.compute(device, precision, workers)
     if backbones is not None:
         paths = [Path(path) for path in _several(weights)] if weights else []
         sources = fusion.from_backbones(names, paths, pretrained, seed)
@@ -78,30 +80,27 @@ def fuse(
             streams.warn("the backbones have random weights; --weights or --runs gives better ones")
     else:
         chain = manifests.prep_chain(table)
-        sources = fusion.from_runs([Path(name) for name in names], on, chain)
-    run_folders.claim(output, force)
-    with streams.progress("fuse", len(table)) as advance:
+        sources = fusion.from_runs([Path(name) for name in names], compute, chain)
+    with streams.progress("fuse", len(manifests.with_split(table))) as advance:
         document = fusion.fuse(
             table,
             sources,
             fusion.Trees(trees, learning_rate, reg_lambda, depth),
             output,
+            compute,
             options={
                 "backbones": backbones,
                 "batch_size": batch_size,
                 "classifier": classifier,
-                "device": on.type,
-                "precision": resolved,
+                "device": compute.device.type,
+                "precision": compute.precision,
                 "pretrained": pretrained,
                 "runs": runs,
                 "weights": weights,
             },
             seed=seed,
             root=root,
-            device=on,
-            precision=resolved,
             batch_size=batch_size,
-            workers=workers or runtime.processors(),
             manifest_sha256=digest,
             on_progress=advance,
         )

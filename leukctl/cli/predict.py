@@ -45,8 +45,7 @@ def predict(
     # What can be refused has been; now torch, which takes its time.
     from leukctl import inference, runtime
 
-    on = runtime.device(device)
-    predictor = inference.load(described, on, runtime.precision(precision, on))
+    model = inference.load(described, runtime.compute(device, precision, workers))
     identities = zip(*(table.column(name, "") for name in predictions.IDENTITY), strict=True)
     rejected = 0
     with (
@@ -56,12 +55,11 @@ def predict(
         writer = tables.writer(stream)
         writer.writerow(predictions.header(described.classes))
         answers = inference.predict(
-            predictor,
+            model,
             manifest.image_paths(table, root),
             inference.reader(described, raw),
-            batch_size=batch_size,
-            workers=workers or runtime.processors(),
-            on_progress=advance,
+            batch_size,
+            advance,
         )
         for identity, (path, answer) in zip(identities, answers, strict=True):
             if isinstance(answer, ImageError):

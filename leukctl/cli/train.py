@@ -1,7 +1,7 @@
 """``leukctl train``: manifest → run folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -12,6 +12,9 @@ from leukctl.errors import ExitStatus, UsageError
 if TYPE_CHECKING:
     from leukctl.training import Outcome
     from leukctl.training.loop import Epoch
+
+
+Number = TypeVar("Number", int, float)
 
 
 def _complete_backbone(incomplete: str) -> list[str]:
@@ -123,46 +126,51 @@ def train(
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
     table, digest = inputs.read_manifest(manifest, ("label", "split"))
-    from leukctl import runs, runtime, training
+    from leukctl import manifest as manifests
+    from leukctl import runs
+
+    manifests.learnable(table, ("train", "val"), root)
+    runs.check_free(output, force)
+    # What can be refused has been; now torch, which takes its time.
+    from leukctl import runtime, training
     from leukctl.backbones import Origin
 
-    on = runtime.device(device)
     origin = Origin(weights, pretrained)
     chosen = training.Options(
-        backbone or training.architecture_of(weights) or "mobilenetv2",
-        origin,
-        input_size,
-        augment,
-        frozen_epochs if frozen_epochs is not None else (0 if origin.is_random else 10),
-        epochs,
-        frozen_lr,
-        lr if lr is not None else (1e-3 if origin.is_random else 1e-4),
-        batch_size,
-        hidden,
-        dropout,
-        weight_decay,
-        label_smoothing,
-        patience,
-        seed,
+        backbone=backbone or training.architecture_of(weights) or "mobilenetv2",
+        origin=origin,
+        input_size=input_size,
+        augment=augment,
+        frozen_epochs=_or(frozen_epochs, 0 if origin.is_random else 10),
+        epochs=epochs,
+        frozen_lr=frozen_lr,
+        lr=_or(lr, 1e-3 if origin.is_random else 1e-4),
+        batch_size=batch_size,
+        hidden=hidden,
+        dropout=dropout,
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
+        patience=patience,
+        seed=seed,
     )
-    training.stages(chosen)
-    training.check(table, root)
-    runs.claim(output, force)
-    streams.detail(f"{chosen}, on {on}, {runtime.precision(precision, on)}")
+    compute = runtime.compute(device, precision, workers)
+    streams.detail(f"{chosen}, {compute}")
     with streams.progress(f"train {chosen.backbone}", None) as advance:
         outcome = training.train(
             table,
             chosen,
             output,
+            compute,
             root=root,
-            device=on,
-            precision=runtime.precision(precision, on),
-            workers=workers or runtime.processors(),
             manifest_sha256=digest,
             on_epoch=_say_epoch,
             on_progress=advance,
         )
     return _say_outcome(outcome, output)
+
+
+def _or(given: Number | None, otherwise: Number) -> Number:
+    return given if given is not None else otherwise
 
 
 def _say_epoch(epoch: "Epoch") -> None:

@@ -25,7 +25,7 @@ def gradcam(model: Predictor, image: Rgb, target: int) -> Heatmap:
     network = maps.network_of(model, "gradcam")
     assert isinstance(model, NetworkPredictor)
     inputs = model.inputs([image])
-    with torch.no_grad(), runtime.autocast(model.device, model.precision):
+    with torch.no_grad(), runtime.autocast(model.compute):
         feature_map = maps.check_map(network.feature_map(inputs), "gradcam")
     feature_map = feature_map.float().requires_grad_()
     # A copy goes on, since some heads start with an activation in place.

@@ -47,14 +47,13 @@ def explain_many(
     pick: Pick,
     methods: Sequence[str],
     settings: Settings,
-    workers: int,
 ) -> Iterator[tuple[Path, Explained | ImageError]]:
     """Yield each path with its explanation, or the reason why it has none, in order.
 
     Args:
         pick: from an image's place and the index of the predicted class, the class to explain.
     """
-    for index, (path, image) in enumerate(tensors.read_many(paths, read, workers)):
+    for index, (path, image) in enumerate(tensors.read_many(paths, read, model.compute.workers)):
         if isinstance(image, ImageError):
             yield path, image
             continue

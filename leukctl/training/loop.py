@@ -17,7 +17,7 @@ from leukctl import runtime, tensors
 from leukctl.backbones import Network
 from leukctl.errors import LeukctlError
 from leukctl.runs import BackboneSpec
-from leukctl.runtime import torch
+from leukctl.runtime import Compute, torch
 from leukctl.training.augment import AUGMENTATIONS, augment_batch, mix
 from leukctl.training.data import ImageStore, batches
 
@@ -55,8 +55,7 @@ class Settings:
     label_smoothing: float
     patience: int
     seed: int
-    device: torch.device
-    precision: str
+    compute: Compute
     spec: BackboneSpec
 
 
@@ -141,6 +140,7 @@ class Trainer:
         self.train = train
         self.val = val
         self.settings = settings
+        self.device = settings.compute.device
         self.on_progress = on_progress
         self.best = Best()
         self.classes = network.classes
@@ -202,14 +202,14 @@ class Trainer:
         if frozen:
             self.network.backbone.eval()
         scaler = torch.amp.GradScaler(
-            self.settings.device.type, enabled=self.settings.precision == "fp16"
+            self.device.type, enabled=self.settings.compute.precision == "fp16"
         )
         torch.manual_seed(_mix_seed(self.settings.seed, epoch))  # dropout's
         tally = Tally()
         steps = self._feature_steps(cached, epoch) if cached else self._image_steps(epoch, frozen)
         for forward, targets, labels in steps:
             optimizer.zero_grad(set_to_none=True)
-            with runtime.autocast(self.settings.device, self.settings.precision):
+            with runtime.autocast(self.settings.compute):
                 logits = forward()
                 loss = torch.nn.functional.cross_entropy(
                     logits.float(), targets, label_smoothing=self.settings.label_smoothing
@@ -233,9 +233,9 @@ class Trainer:
 
         for indices, pixels in zip(order, tensors.ordered_map(load, order, 2), strict=True):
             labels = self.train.labels[indices]
-            inputs = tensors.normalize(pixels, settings.spec, settings.device)
+            inputs = tensors.normalize(pixels, settings.spec, self.device)
             targets = torch.nn.functional.one_hot(
-                torch.from_numpy(labels).to(settings.device), self.classes
+                torch.from_numpy(labels).to(self.device), self.classes
             ).float()
             if mixes:
                 inputs, targets = mix(inputs, targets, random)
@@ -253,8 +253,8 @@ class Trainer:
         random = np.random.default_rng([self.settings.seed, epoch])
         for indices in batches(len(features), self.settings.batch_size, random):
             chosen = torch.from_numpy(indices)
-            inputs = features[chosen].to(self.settings.device)
-            targets = labels[chosen].to(self.settings.device)
+            inputs = features[chosen].to(self.device)
+            targets = labels[chosen].to(self.device)
             yield (lambda x=inputs: self.network.head(x)), targets, labels[chosen].numpy()
 
     def _cache_features(self) -> dict[str, Features]:
@@ -272,8 +272,8 @@ class Trainer:
         return found
 
     def _pooled(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        inputs = tensors.normalize(pixels, self.settings.spec, self.settings.device)
-        with runtime.autocast(self.settings.device, self.settings.precision):
+        inputs = tensors.normalize(pixels, self.settings.spec, self.device)
+        with runtime.autocast(self.settings.compute):
             return self.network.pool(self.network.feature_map(inputs)).float()
 
     def _evaluate(self, cached: Features | None) -> dict[str, float]:
@@ -282,13 +282,13 @@ class Trainer:
         with torch.inference_mode():
             for indices in batches(len(self.val.store), self.settings.batch_size, None):
                 pooled = (
-                    cached[0][indices].to(self.settings.device)
+                    cached[0][indices].to(self.device)
                     if cached
                     else self._pooled(self.val.store.get(indices))
                 )
                 logits = self.network.head(pooled)
                 labels = self.val.labels[indices]
-                targets = torch.from_numpy(labels).to(self.settings.device)
+                targets = torch.from_numpy(labels).to(self.device)
                 loss = torch.nn.functional.cross_entropy(logits, targets)
                 tally.add(loss.item(), logits, labels)
         return tally.figures()
