@@ -8,7 +8,7 @@ import numpy as np
 from leukctl import files, images, metrics, predictions, runs, tables
 from leukctl.predictions import IDENTITY, Predictions
 from leukctl.reporting import documents, findings, similarity, sources
-from leukctl.reporting.formats import Report
+from leukctl.reporting.content import Report
 from leukctl.tables import Table
 
 HISTORY = [

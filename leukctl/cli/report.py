@@ -11,7 +11,8 @@ from leukctl.cli import options, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from leukctl.reporting.formats import Grid, Report
+    from leukctl.reporting.content import Report
+    from leukctl.reporting.formats import Grid
     from leukctl.reporting.gate import Breach, Condition, Tolerances
     from leukctl.reporting.sources import Sources
     from leukctl.tables import Table
@@ -153,27 +154,27 @@ def _input(path: Path) -> "Path | Table":
 
 def _report(found: "Sources", split: str | None, digits: int | None, kind: str) -> "Report":
     """Return what is to be written, having said on standard error what should be known of it."""
-    from leukctl.reporting import documents, findings, formats, similarity
+    from leukctl.reporting import content, documents, findings, similarity
 
-    content = formats.Report(found, None, digits=digits)
-    content.similarity = similarity.summarize(found.similarities)
+    said = content.Report(found, None, digits=digits)
+    said.similarity = similarity.summarize(found.similarities)
     if found.models:
-        content.split = documents.choose_split({m.name: m.document for m in found.models}, split)
-        content.findings = findings.findings(found.models, content.split)
+        said.split = documents.choose_split({m.name: m.document for m in found.models}, split)
+        said.findings = findings.findings(found.models, said.split)
         if split is None:
-            streams.note(f"scores on {content.split}")
+            streams.note(f"scores on {said.split}")
     elif split is not None:
         raise UsageError("--split goes with runs or predictions; there are none")
     if kind != "html":
-        if not content.models and not content.similarity:
+        if not said.models and not said.similarity:
             raise UsageError("explanations alone make a page of HTML only; -o report.html")
         if found.explanations:
             streams.note("explanations appear in HTML only")
-        if kind == "csv" and content.models and content.similarity:
+        if kind == "csv" and said.models and said.similarity:
             streams.note("CSV holds the scores alone; name the similarity table alone for its own")
-        for sentence in content.findings:
+        for sentence in said.findings:
             streams.warn(sentence)
-    return content
+    return said
 
 
 def _check(content: "Report", conditions: "list[Condition]") -> list[str]:

@@ -2,58 +2,17 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from leukctl import catalog, files, tables
 from leukctl.reporting import similarity
-from leukctl.reporting.similarity import Row
-from leukctl.reporting.sources import Model, Sources
+from leukctl.reporting.content import HEADLINE, Report, number
+from leukctl.reporting.sources import Model
 from leukctl.tables import Table
 
 SCHEMA = 1  # of the report as JSON
-DIGITS = 4
-UNDEFINED = "-"
-
-# Metric → what its column is called in tables for people.
-HEADLINE = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced acc.",
-    "f1_macro": "F1 macro",
-    "auroc_macro": "AUROC",
-    "log_loss": "log loss",
-    "ece": "ECE",
-    "coverage": "coverage",
-}
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&])")
-
-
-@dataclass(slots=True)
-class Report:
-    """What a report says.
-
-    Attributes:
-        sources: what it is made from.
-        split: whose scores are shown; None when there is no model.
-        findings: sentences.
-        similarity: the summary of the similarity tables.
-        digits: after the decimal point; None is four for people and all for machines.
-    """
-
-    sources: Sources
-    split: str | None
-    findings: list[str] = field(default_factory=list)
-    similarity: list[Row] = field(default_factory=list)
-    digits: int | None = None
-
-    @property
-    def models(self) -> list[Model]:
-        """The models, in the order they were named in."""
-        return self.sources.models
-
-    def scores(self, model: Model) -> dict[str, Any]:
-        """Return the scores of ``model`` on the split of the report."""
-        return model.document["splits"][self.split]
 
 
 @dataclass(slots=True)
@@ -63,11 +22,6 @@ class Grid:
     title: str
     header: list[str]
     rows: list[list[str]]
-
-
-def number(value: float | None, digits: int | None) -> str:
-    """Return ``value`` with ``digits`` after the point, or ``-`` where undefined."""
-    return UNDEFINED if value is None else f"{value:.{DIGITS if digits is None else digits}f}"
 
 
 def with_interval(entry: dict[str, Any], digits: int | None) -> str:
@@ -129,6 +83,7 @@ def to_csv(report: Report) -> str:
 def html(report: Report) -> str:
     """Return the report as one page of HTML that needs no other file."""
     # Late: no other format needs the template engine or the pictures.
+    # Late: the gate alone needs neither the page nor what it draws with.
     from leukctl.reporting import page
 
     return page.render(report)

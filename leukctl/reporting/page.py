@@ -8,7 +8,7 @@ import jinja2
 import leukctl
 from leukctl import catalog, files
 from leukctl.reporting import charts, documents, gallery
-from leukctl.reporting.formats import HEADLINE, Report, number
+from leukctl.reporting.content import HEADLINE, Report, number
 from leukctl.reporting.sources import Model
 
 SHORT = {
