@@ -137,12 +137,16 @@ def check_is_table(path: Path) -> None:
         raise InputError("neither a folder nor a CSV file", file=path)
 
 
-def from_manifest(table: Table, root: Path | None, source: str | None) -> Found:
+def from_manifest(
+    table: Table, root: Path | None, source: str | None, home: Path | None = None
+) -> Found:
     """Return the rows of a manifest, with all their columns.
 
     Args:
         root: where its paths start, by default the current directory.
         source: for rows that name none.
+        home: the folder that the manifest lies in; images below it are called by their path from
+            there.
 
     Raises :class:`InputError` for a row whose image or mask is no file.
     """
@@ -161,7 +165,14 @@ def from_manifest(table: Table, root: Path | None, source: str | None) -> Found:
         table = table.with_columns(mask=masks)
     if source is not None:
         table = table.with_columns(source=[own or source for own in table.column("source", "")])
-    return Found(table, relative)
+    return Found(table, [_below(path, home) for path in relative])
+
+
+def _below(path: str, home: Path | None) -> str:
+    """Return ``path`` as seen from ``home``, if it lies below it."""
+    whole = os.path.abspath(path)
+    start = os.path.join(os.path.abspath(home), "") if home is not None else ""
+    return whole.removeprefix(start) if start and whole.startswith(start) else path
 
 
 def _describe(skipped: Counter[str]) -> str:

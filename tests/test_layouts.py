@@ -166,3 +166,16 @@ def test_real_cnmc_samples(shared: Path) -> None:
     table = layouts.read(listing, "cnmc", "cells").table
     assert table.column("label") == ["all", "hem", "all", "hem", "all", "hem", "", ""]
     assert table.column("subject") == ["1", "H6", "2", "H10", "13", "H1", "", ""]
+
+
+def test_images_beside_their_manifest_are_called_by_their_path_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("set/images/a.png", "elsewhere/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    table = tables.Table("m", ["path"], [["set/images/a.png"], ["elsewhere/b.png"]])
+    found = layouts.from_manifest(table, None, None, Path("set"))
+    assert found.relative == ["images/a.png", "elsewhere/b.png"]
+    assert found.table.column("path") == ["set/images/a.png", "elsewhere/b.png"]

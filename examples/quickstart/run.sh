@@ -25,13 +25,13 @@ leukctl balance "$OUT/split.csv" --method oversample --seed 7 -o "$OUT/train.csv
 
 # 3. Train two networks: one from pretrained weights where there are some, one from scratch.
 if [ -n "$WEIGHTS" ]; then
-    leukctl train "$OUT/train.csv" --weights "$WEIGHTS" --frozen-epochs 3 --epochs 3 \
+    leukctl train "$OUT/train.csv" --weights "$WEIGHTS" --frozen-epochs 3 --epochs 2 \
         --seed 7 --force -o "$OUT/runs/net"
 else
     leukctl train "$OUT/train.csv" --backbone resnet10t --input-size 112 --epochs 8 \
         --seed 7 --force -o "$OUT/runs/net"
 fi
-leukctl train "$OUT/train.csv" --backbone standard_cnn --input-size 112 --epochs 10 \
+leukctl train "$OUT/train.csv" --backbone standard_cnn --input-size 96 --epochs 10 \
     --seed 7 --force -o "$OUT/runs/cnn"
 
 # 4. Ask them, together and fused.
@@ -45,6 +45,8 @@ awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; print; next }
     "$OUT/split.csv" > "$OUT/some.csv"
 leukctl explain "$OUT/runs/net" "$OUT/some.csv" --methods gradcam,scorecam --force \
     -o "$OUT/maps"
+CELL=$(awk -F, 'NR == 2 { print $1 }' "$OUT/some.csv")
+leukctl explain "$OUT/runs/net" "$CELL" --methods gradcam,scorecam,lime -o "$OUT/why.png"
 leukctl compare-cams "$OUT/maps" -o "$OUT/similarity.csv"
 
 # 6. The report.

@@ -126,7 +126,8 @@ def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None
     if layout == "auto":
         layouts.check_is_table(src)
     with streams.open_input(src) as (stream, name):
-        found = layouts.from_manifest(manifest.read(stream, name), root, source)
+        home = src.parent if src.is_file() and root is None else None
+        found = layouts.from_manifest(manifest.read(stream, name), root, source, home)
     streams.note(f"{name}: manifest, {len(found.table)} images")
     return found
 

@@ -1,0 +1,54 @@
+"""What a report says, before any format."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from leukctl.reporting.similarity import Row
+from leukctl.reporting.sources import Model, Sources
+
+DIGITS = 4
+UNDEFINED = "-"
+
+# Metric → what its column is called in tables for people.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced acc.",
+    "f1_macro": "F1 macro",
+    "auroc_macro": "AUROC",
+    "log_loss": "log loss",
+    "ece": "ECE",
+    "coverage": "coverage",
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """What a report says.
+
+    Attributes:
+        sources: what it is made from.
+        split: whose scores are shown; None when there is no model.
+        findings: sentences.
+        similarity: the summary of the similarity tables.
+        digits: after the decimal point; None is four for people and all for machines.
+    """
+
+    sources: Sources
+    split: str | None
+    findings: list[str] = field(default_factory=list)
+    similarity: list[Row] = field(default_factory=list)
+    digits: int | None = None
+
+    @property
+    def models(self) -> list[Model]:
+        """The models, in the order they were named in."""
+        return self.sources.models
+
+    def scores(self, model: Model) -> dict[str, Any]:
+        """Return the scores of ``model`` on the split of the report."""
+        return model.document["splits"][self.split]
+
+
+def number(value: float | None, digits: int | None) -> str:
+    """Return ``value`` with ``digits`` after the point, or ``-`` where undefined."""
+    return UNDEFINED if value is None else f"{value:.{DIGITS if digits is None else digits}f}"
