@@ -156,6 +156,16 @@ def test_colors_are_those_of_matplotlib() -> None:
         assert np.abs(panels.color(values, name).astype(int) - wanted).max() <= 2
 
 
+def test_an_overlay_shows_the_image_where_the_map_is_zero() -> None:
+    image = picture(64)
+    values = np.zeros((64, 64), np.float32)
+    values[:32] = 1
+    shown = panels.overlay(image, values, "viridis")
+    assert np.array_equal(shown[32:], image[32:])
+    wanted = 0.4 * image[:32] + 0.6 * panels.color(values, "viridis")[:32]
+    assert np.abs(shown[:32] - wanted).max() <= 0.5 + 1e-9
+
+
 def explain(*arguments: object) -> int:
     """Run ``leukctl explain``."""
     return cli.main(["explain", *map(str, arguments)])

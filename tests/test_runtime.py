@@ -87,6 +87,18 @@ def test_the_tuned_allocator_keeps_the_pages_of_large_tensors() -> None:
     assert int(kept) * 10 < int(given_back)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "4000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_openmp_is_calmed_unless_the_user_decided(given: dict[str, str], expected: str) -> None:
+    code = (
+        "import os; os.environ.pop('GOMP_SPINCOUNT', None); os.environ.update("
+        f"{given}); from leukctl import runtime; print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    assert _python(code) == expected
+
+
 def test_a_device_that_is_not_there_is_refused() -> None:
     missing = [
         name

@@ -20,7 +20,7 @@ _COLORMAPS = {
 _TILE = 224  # pixels a side at least, so that captions can be read
 _GAP = 8
 _CAPTION = 24
-_OVERLAY = 0.45
+_OVERLAY = 0.6
 _LETTERS = 15
 
 
@@ -31,8 +31,12 @@ def color(values: Floats, colormap: str) -> Rgb:
 
 
 def overlay(image: Rgb, values: Floats, colormap: str) -> Rgb:
-    """Return the image with the colored heatmap laid over it at 45 %."""
-    return _rgb(cv2.addWeighted(image, 1 - _OVERLAY, color(values, colormap), _OVERLAY, 0))
+    """Return the image with the colored heatmap laid over it, the thicker the hotter.
+
+    From nothing where the map is 0 to 60 % where it is 1, so that the cell stays to be seen.
+    """
+    share = _OVERLAY * values[:, :, None]
+    return _rgb(np.rint(image * (1 - share) + color(values, colormap) * share))
 
 
 def panel(
