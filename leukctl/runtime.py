@@ -1,8 +1,8 @@
 """The one door to torch: ``from leukctl.runtime import torch, timm``, and nowhere else.
 
-Importing this module tunes the allocator and OpenMP, then imports torch and sets its threads. torchvision,
-timm and grad-cam are imported when they are first asked for, after torchvision's operators have
-been looked at.
+Importing this module tunes the allocator and OpenMP, then imports torch and sets its threads.
+torchvision, timm and grad-cam are imported when they are first asked for, after torchvision's
+operators have been looked at.
 
 Measured on two cores: glibc gives every tensor above 32 MiB back to the system when it is freed,
 so that plain CPU torch spends about half its time in page faults. Keeping the memory makes it two
