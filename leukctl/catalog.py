@@ -8,9 +8,17 @@ SPLITS = ("train", "val", "test")
 UNSPLIT = "unsplit"  # what metrics call the images that have no split
 
 LAYOUTS = {
-    "auto": "recognise the layout from the names",
-    "folders": "one folder a class: ROOT/CLASS/**/IMAGE",
-    "cnmc": "C-NMC 2019: fold_*/{all,hem}/UID_SUBJECT_IMAGE_CELL_CLASS.bmp",
+    "auto": "recognize the layout from the names",
+    "folders": "one folder a class: SRC/CLASS/**/IMAGE",
+    "cnmc": "C-NMC 2019, with subjects and its renamed phases",
+    "all-idb": "ALL-IDB1 and ALL-IDB2: ImNNN_Y.jpg or .tif",
+    "taleghani": "{Original,Segmented}/{Benign,Early,Pre,Pro}/WBC-*.jpg",
+    "taleghani-4class": "{Benign,[Malignant] Pre-B,…}/IMAGE",
+    "pbc": "Barcelona's eight classes, with their subtypes",
+    "raabin": "Raabin-WBC: {Train,TestA,TestB}/CLASS/IMAGE",
+    "munich-aml": "Munich AML Morphology, with annotations.dat",
+    "multi-cancer": "Multi Cancer: {ALL,Lymphoma,…}/CLASS/IMAGE",
+    "bloodmnist": "an archive bloodmnist*.npz, with its splits",
     "manifest": "a CSV with a column path, and any others",
 }
 

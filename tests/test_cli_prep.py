@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukctl import files, images
+from leukctl import catalog, files, images
 from leukctl.cli import main
 
 
@@ -187,7 +188,7 @@ def test_a_wrong_manifest_is_one_line(
     [
         (["nowhere", "--images", "img"], "no such folder or manifest"),
         (["cells", "--images", "cells"], "is SRC itself"),
-        (["cells", "--images", "img", "--layout", "cnmc"], "no C-NMC images"),
+        (["cells", "--images", "img", "--layout", "cnmc"], "not laid out as cnmc"),
         (["cells/ALL/0.bmp", "--images", "img"], "neither a folder nor a CSV file"),
         (["cells", "other/cells", "--images", "img"], "two SRC are called 'cells'"),
         (["cells", "other", "--images", "img", "--source", "x"], "--source names one data set"),
@@ -214,6 +215,108 @@ def test_several_sources_make_one_manifest(cells: Path) -> None:
     found = rows(cells / "o.csv")
     assert [row["source"] for row in found] == ["cells"] * 6 + ["lab"]
     assert found[-1]["path"] == "img/lab/ALL/0.png"
+
+
+def save_archive(path: Path, count: int = 40) -> dict[str, np.ndarray]:
+    """Write an archive as BloodMNIST's, of noise; return its arrays."""
+    rng = np.random.default_rng(3)
+    arrays = {}
+    for split, number in (("train", count), ("val", 8), ("test", 8)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (number, 12, 12, 3), np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(number) % 8).astype(np.uint8)[:, None]
+    np.savez_compressed(path, **arrays)
+    return arrays
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_images_of_an_archive_become_files(
+    cells: Path, capsys: pytest.CaptureFixture[str], workers: str
+) -> None:
+    arrays = save_archive(cells / "bloodmnist_12.npz")
+    line = ["prep", "bloodmnist_12.npz", "--images", "img", "--steps", "", "--workers", workers]
+    assert main([*line, "-o", "a.csv"]) == 0
+    assert "taken for bloodmnist, 56 images, 8 classes (basophil 7," in capsys.readouterr().err
+    found = rows(cells / "a.csv")
+    assert [row["split"] for row in found] == ["train"] * 40 + ["val"] * 8 + ["test"] * 8
+    assert found[17]["path"] == "img/bloodmnist_12/train/17.png"
+    assert found[17]["original"] == "bloodmnist_12.npz#train/17"
+    for row in found:
+        split, index = row["original"].partition("#")[2].split("/")
+        np.testing.assert_array_equal(
+            images.read_rgb(cells / row["path"]), arrays[f"{split}_images"][int(index)]
+        )
+    assert main([*line, "-o", "b.csv"]) == 0
+    assert "56 images prepared, 56 of them before now" in capsys.readouterr().err
+    assert (cells / "a.csv").read_bytes() == (cells / "b.csv").read_bytes()
+
+
+def test_an_archive_beside_other_sources_leaves_gaps(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_archive(cells / "bloodmnist.npz", 20)
+    assert prep("cells", "bloodmnist.npz", "--images", "img", "-o", "a.csv", "-q") == 0
+    found = rows(cells / "a.csv")
+    assert [row["split"] for row in found] == [""] * 6 + ["train"] * 20 + ["val"] * 8 + ["test"] * 8
+    assert {row["source"] for row in found} == {"cells", "bloodmnist"}
+
+
+def test_a_damaged_archive_is_one_line_and_no_manifest(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_archive(cells / "bloodmnist.npz")
+    data = bytearray((cells / "bloodmnist.npz").read_bytes())
+    data[9000:9100] = bytes(100)
+    (cells / "bloodmnist.npz").write_bytes(data)
+    assert prep("bloodmnist.npz", "--images", "img", "-o", "a.csv", "-q") == 2
+    err = capsys.readouterr().err
+    assert err.startswith("leukctl: error: bloodmnist.npz: no .npz archive, or a damaged one")
+    assert err.count("\n") == 1
+    assert not (cells / "a.csv").exists()
+
+
+def test_labels_of_several_sources_become_one_vocabulary(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(cells / "lab" / "leukemia" / "0.bmp")
+    picture(cells / "lab" / "unsure" / "1.bmp")
+    line = ["cells", "lab", "--images", "img", "-o", "o.csv", "--labels", "map.csv"]
+    text = "source,from,to\ncells,ALL,ALL\n,healthy,Healthy\nlab,leukemia,ALL\n"
+    (cells / "map.csv").write_text(text)
+    assert prep(*line, "-q") == 2
+    err = capsys.readouterr().err
+    assert err == "leukctl: error: map.csv: no line for the label 'unsure' of source 'lab'\n"
+    assert not (cells / "o.csv").exists()
+    (cells / "map.csv").write_text(text + "lab,unsure,\n")
+    assert prep(*line) == 0
+    assert "labels by map.csv: 2 classes (ALL 4, Healthy 3)" in capsys.readouterr().err
+    assert [row["label"] for row in rows(cells / "o.csv")] == (
+        ["ALL"] * 3 + ["Healthy"] * 3 + ["ALL", ""]
+    )
+
+
+def test_sources_made_from_one_another_are_warned_of(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_archive(cells / "bloodmnist.npz")
+    picture(cells / "PBC" / "basophil" / "BA_1.jpg")
+    assert prep("PBC", "bloodmnist.npz", "--images", "img", "-o", "o.csv") == 0
+    assert "pbc and bloodmnist hold the same cells" in capsys.readouterr().err
+
+
+def test_splits_of_a_data_set_are_kept_until_forced(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_archive(cells / "bloodmnist.npz")
+    assert prep("bloodmnist.npz", "--images", "img", "-o", "o.csv", "-q") == 0
+    assert main(["split", "o.csv", "-o", "s.csv"]) == 2
+    assert "the column split is filled already; --force" in capsys.readouterr().err
+
+
+def test_help_tells_the_layouts_as_the_catalog_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prep", "--help"]) == 0
+    out = capsys.readouterr().out
+    told = dict(re.findall(r"^    ([a-z0-9-]+) {2,}(\S.*)$", out, re.MULTILINE))
+    assert told == catalog.LAYOUTS
 
 
 def test_results_below_the_source_are_not_taken_for_input(cells: Path) -> None:

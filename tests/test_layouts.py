@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from leukctl import catalog, layouts, tables
+from leukctl import layouts, tables
 from leukctl.errors import InputError
 
 HEADER = "Patient_ID,new_names,labels\n"
@@ -19,10 +19,6 @@ def touch(root: Path, *names: str) -> Path:
 def rows(root: Path, layout: str) -> list[list[str]]:
     found = layouts.read(layouts.list_folder(root), layout, "set")
     return [[os.path.relpath(row[0], root), *row[1:]] for row in found.table.rows]
-
-
-def test_readers_and_catalog_name_the_same_layouts() -> None:
-    assert {"auto", "manifest", *layouts.READERS} == set(catalog.LAYOUTS)
 
 
 def test_first_folder_is_the_class(tmp_path: Path) -> None:
@@ -88,8 +84,8 @@ def test_cnmc_names_give_class_and_subject(tmp_path: Path) -> None:
     touch(tmp_path, "fold_0/all/UID_11_2_3_all.bmp", "fold_1/hem/UID_H4_5_6_hem.bmp")
     assert layouts.recognize(layouts.list_folder(tmp_path)) == "cnmc"
     assert rows(tmp_path, "cnmc") == [
-        ["fold_0/all/UID_11_2_3_all.bmp", "all", "11", "set"],
-        ["fold_1/hem/UID_H4_5_6_hem.bmp", "hem", "H4", "set"],
+        ["fold_0/all/UID_11_2_3_all.bmp", "all", "11", "set", "training"],
+        ["fold_1/hem/UID_H4_5_6_hem.bmp", "hem", "H4", "set", "training"],
     ]
 
 
@@ -115,13 +111,22 @@ def test_cnmc_label_file_names_the_renamed_phase(tmp_path: Path, place: str) -> 
 def test_cnmc_label_file_beside_the_given_folder_is_found(tmp_path: Path) -> None:
     touch(tmp_path, "phase/1.bmp")
     (tmp_path / "phase_labels.csv").write_text(HEADER + "UID_57_29_1_all.bmp,1.bmp,1\n")
-    assert rows(tmp_path / "phase", "cnmc") == [["1.bmp", "all", "57", "set"]]
+    assert rows(tmp_path / "phase", "cnmc") == [["1.bmp", "all", "57", "set", ""]]
 
 
 def test_a_label_file_that_may_belong_to_two_folders_labels_neither(tmp_path: Path) -> None:
     touch(tmp_path, "x/1.bmp", "y/1.bmp", "z/UID_1_1_1_all.bmp")
     (tmp_path / "labels.csv").write_text(HEADER + "UID_57_29_1_all.bmp,1.bmp,1\n")
     assert [row[1] for row in rows(tmp_path, "cnmc")] == ["", "", "all"]
+
+
+def test_cnmc_phases_are_told_by_their_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "C-NMC_training_data/fold_2/all/UID_1_1_1_all.bmp")
+    touch(tmp_path, "validation_data/C-NMC_test_prelim_phase_data/1.bmp", "elsewhere/2.bmp")
+    touch(tmp_path, "testing_data/C-NMC_test_final_phase_data/1.bmp")
+    table = layouts.read(layouts.list_folder(tmp_path), "cnmc", "set").table
+    assert table.column("part") == ["training", "", "final", "preliminary"]
+    assert "split" not in table
 
 
 @pytest.mark.parametrize(
@@ -145,12 +150,6 @@ def test_a_cell_in_the_other_class_folder_is_refused(tmp_path: Path) -> None:
         rows(tmp_path, "cnmc")
 
 
-def test_the_wrong_layout_says_what_was_looked_for_and_found(tmp_path: Path) -> None:
-    touch(tmp_path, "a/x.png")
-    with pytest.raises(InputError, match=r"looked for UID_.*found 1 images such as 'a/x.png'"):
-        rows(tmp_path, "cnmc")
-
-
 def test_sources_are_joined_under_the_union_of_their_columns() -> None:
     first = layouts.Found(tables.Table("a", ["path", "label"], [["x", "L"]]), ["x"])
     second = layouts.Found(tables.Table("b", ["path", "age"], [["y", "7"]]), ["y"])
@@ -164,6 +163,7 @@ def test_real_cnmc_samples(shared: Path) -> None:
     listing = layouts.list_folder(shared / "cnmc-samples" / "cells")
     assert layouts.recognize(listing) == "cnmc"
     table = layouts.read(listing, "cnmc", "cells").table
+    assert table.column("part") == ["training"] * 6 + ["preliminary", "final"]
     assert table.column("label") == ["all", "hem", "all", "hem", "all", "hem", "", ""]
     assert table.column("subject") == ["1", "H6", "2", "H10", "13", "H1", "", ""]
 

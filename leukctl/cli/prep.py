@@ -10,7 +10,7 @@ from leukctl.cli import options, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from leukctl.layouts import Found
+    from leukctl.layouts import Found, Listing
     from leukctl.preparing.work import Job, Outcome
     from leukctl.tables import Table
 
@@ -21,14 +21,31 @@ _MOST_CLASSES_SHOWN = 20
 def prep(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SRC", help="Folders of images, or manifests; - is stdin."),
+        typer.Argument(
+            metavar="SRC", help="Folders of images, .npz archives, or manifests; - is stdin."
+        ),
     ],
     images: Annotated[
         Path, typer.Option("--images", metavar="DIR", help="Where the prepared images go.")
     ],
     layout: Annotated[
-        Literal["auto", "folders", "cnmc", "manifest"],
-        typer.Option("--layout", help="What SRC is; auto tells it from the names."),
+        Literal[
+            "auto",
+            "folders",
+            "cnmc",
+            "all-idb",
+            "taleghani",
+            "taleghani-4class",
+            "pbc",
+            "raabin",
+            "munich-aml",
+            "multi-cancer",
+            "bloodmnist",
+            "manifest",
+        ],
+        typer.Option(
+            "--layout", metavar="LAYOUT", help="What SRC is, of those above; auto tells by names."
+        ),
     ] = "auto",
     steps: Annotated[
         str,
@@ -45,7 +62,16 @@ def prep(
             "--source",
             metavar="NAME",
             help="What the manifest calls the data set.",
-            show_default="the folder's name",
+            show_default="the name of the folder or archive",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="MAP",
+            help="CSV with source,from,to: other names for the labels; an empty source is any, an "
+            "empty to takes the label away.",
         ),
     ] = None,
     output: options.Output = None,
@@ -63,11 +89,29 @@ def prep(
     Every image is read, goes through the steps, and is written as PNG. The manifest, the CSV that
     the other commands take, gets a row for each.
 
-    Layouts: folders (SRC/CLASS/**/IMAGE), cnmc (C-NMC 2019, with subjects, and with the label
-    files of its renamed phases), manifest (a CSV with a column path; all its columns are kept, and
-    its masks go through the same geometry). The steps: resize to exactly that size; zoom to the
-    central part; roi crops to the largest stained contour, and keeps the whole frame where there
-    is none, which the column prep_note then says.
+    \b
+    Layouts:
+      auto              recognize the layout from the names
+      folders           one folder a class: SRC/CLASS/**/IMAGE
+      cnmc              C-NMC 2019, with subjects and its renamed phases
+      all-idb           ALL-IDB1 and ALL-IDB2: ImNNN_Y.jpg or .tif
+      taleghani         {Original,Segmented}/{Benign,Early,Pre,Pro}/WBC-*.jpg
+      taleghani-4class  {Benign,[Malignant] Pre-B,…}/IMAGE
+      pbc               Barcelona's eight classes, with their subtypes
+      raabin            Raabin-WBC: {Train,TestA,TestB}/CLASS/IMAGE
+      munich-aml        Munich AML Morphology, with annotations.dat
+      multi-cancer      Multi Cancer: {ALL,Lymphoma,…}/CLASS/IMAGE
+      bloodmnist        an archive bloodmnist*.npz, with its splits
+      manifest          a CSV with a column path, and any others
+
+    The column part names the part of a data set that an image comes from. The splits train, val
+    and test of BloodMNIST and Raabin-WBC (not TestB, of other equipment) fill the column split. A
+    manifest's columns are all kept, and its masks go through the same geometry. Images without a
+    label are kept, for predict.
+
+    The steps: resize to exactly that size; zoom to the central part; roi crops to the largest
+    stained contour, and keeps the whole frame where there is none, which the column prep_note
+    then says.
 
     Images go to DIR/SOURCE/, masks to DIR/masks/SOURCE/, and what cannot be read to
     DIR/rejected.csv with its reason (status 1). What is there already from the same bytes and the
@@ -81,14 +125,16 @@ def prep(
     """
     import time
 
-    from leukctl import processes, tables
+    from leukctl import layouts, processes, tables
     from leukctl.preparing import Chain, naming, results, work
 
     chain = Chain.parse(steps)
-    found = _gather(sources, layout, source, images, root)
+    found = layouts.combine(_gather(sources, layout, source, images, root))
+    if labels is not None:
+        found.table = _relabel(found.table, labels)
     started = time.monotonic()
     with streams.open_output(output) as stream:
-        jobs = results.make_jobs(found.table, found.relative, images)
+        jobs = results.make_jobs(found.table, found.relative, images, found.archives)
         with streams.progress("prep", len(set(jobs))) as advance:
             done = work.prepare_all(jobs, chain, workers or processes.processors(), advance)
         outcomes = [done[job] for job in jobs]
@@ -102,22 +148,35 @@ def prep(
 
 def _gather(
     sources: Sequence[Path], layout: str, name: str | None, images: Path, root: Path | None
-) -> "Found":
+) -> "list[Found]":
     from leukctl import layouts
 
     if name is not None and len(sources) > 1:
         raise UsageError("--source names one data set; give one SRC, or let folders name theirs")
-    found, named = [], set()
+    found, named, layouts_read = [], set(), set()
     for src in sources:
-        if layout == "manifest" or (layout == "auto" and not src.is_dir()):
+        if layout == "manifest" or (layout == "auto" and not _holds_images(src)):
             found.append(_read_manifest(src, layout, root, name))
             continue
-        own = name if name is not None else src.resolve().name
+        own = name if name is not None else _name_of(src)
         if own in named:
             raise UsageError(f"two SRC are called {own!r}; prepare them apart, with --source NAME")
         named.add(own)
-        found.append(_read_folder(src, layout, own, images))
-    return layouts.combine(found)
+        listing = _list(src, images)
+        how = layouts.recognize(listing) if layout == "auto" else layout
+        layouts_read.add(how)
+        found.append(_read_layout(listing, how, own, layout == "auto"))
+    for warning in layouts.kin(layouts_read):
+        streams.warn(warning)
+    return found
+
+
+def _holds_images(src: Path) -> bool:
+    return src.is_dir() or (src.suffix.lower() == ".npz" and src.is_file())
+
+
+def _name_of(src: Path) -> str:
+    return src.resolve().name if src.is_dir() else src.stem
 
 
 def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None) -> "Found":
@@ -132,23 +191,37 @@ def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None
     return found
 
 
-def _read_folder(src: Path, layout: str, source: str, images: Path) -> "Found":
+def _list(src: Path, images: Path) -> "Listing":
     from leukctl import layouts
 
     if images.resolve() == src.resolve():
         raise UsageError(f"--images {images} is SRC itself; the results need a folder of their own")
-    listing = layouts.list_folder(src, exclude=images)
-    how = layouts.recognize(listing) if layout == "auto" else layout
-    found = layouts.read(listing, how, source)
-    took = "taken for " if layout == "auto" else ""
-    streams.note(f"{src}: {took}{how}, {len(found.table)} images, {_classes(found.table)}")
+    return layouts.list_source(src, exclude=images)
+
+
+def _read_layout(listing: "Listing", layout: str, source: str, recognized: bool) -> "Found":
+    from leukctl import layouts
+
+    src = listing.given
+    found = layouts.read(listing, layout, source)
+    took = "taken for " if recognized else ""
+    streams.note(f"{src}: {took}{layout}, {len(found.table)} images, {_classes(found.table)}")
     for note in found.notes:
         streams.warn(f"{src}: {note}")
     for kind, count in sorted(listing.skipped.items()):
-        streams.detail(f"{src}: passed over {count} files ({kind})")
+        streams.detail(f"{src}: {count} files are no images ({kind})")
     if listing.aliases:
         streams.detail(f"{src}: passed over {listing.aliases} links to folders read already")
     return found
+
+
+def _relabel(table: "Table", path: Path) -> "Table":
+    from leukctl import layouts, tables
+
+    with streams.open_input(path) as (stream, name):
+        relabeled = layouts.label_map.apply(table, tables.read(stream, name))
+    streams.note(f"labels by {name}: {_classes(relabeled)}")
+    return relabeled
 
 
 def _classes(table: "Table") -> str:

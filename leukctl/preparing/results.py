@@ -1,6 +1,6 @@
 """The rows that prep reads and writes: jobs out of a manifest, a manifest out of outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leukctl.preparing import naming
@@ -11,12 +11,18 @@ _FIRST = ("path", "label", "subject", "source", "split", "fold", "mask", "sha256
 _OWN = ("prep", "prep_note", "original")
 
 
-def make_jobs(table: Table, relative: Sequence[str], folder: Path) -> list[Job]:
+def make_jobs(
+    table: Table,
+    relative: Sequence[str],
+    folder: Path,
+    archives: Mapping[str, str] | None = None,
+) -> list[Job]:
     """Return the job of every row of ``table``; rows of one image share it.
 
     Args:
         relative: the path of each image inside its source.
         folder: where the prepared images go.
+        archives: the archive of each path that lies in one.
 
     Raises :class:`InputError` for two rows of one image that name different masks.
     """
@@ -29,7 +35,7 @@ def make_jobs(table: Table, relative: Sequence[str], folder: Path) -> list[Job]:
     ):
         target = naming.image_path(folder, name)
         mask_target = naming.mask_path(folder, name) if mask else ""
-        job = Job(path, target, mask, mask_target, digest, before)
+        job = Job(path, target, mask, mask_target, digest, before, (archives or {}).get(path, ""))
         if jobs.setdefault(target, job) != job:
             raise table.error(index, "mask", f"{path!r} stands above with another mask or chain")
         order.append(jobs[target])

@@ -1,12 +1,13 @@
 """One image from its file to its prepared PNG, and many of them in processes."""
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukctl import files, images, processes
+from leukctl import archives, files, images, processes
 from leukctl.errors import ImageError, InputError
 from leukctl.preparing.chain import Chain
 from leukctl.preparing.geometry import Mask
@@ -28,6 +29,8 @@ class Job:
         target, mask_target: the files to write.
         sha256: what the source's digest must be, "" where it is not known.
         before: the chain that the source has gone through already.
+        archive: the file that the source lies in, "" where it is a file itself; ``source`` is
+            then ``ARCHIVE#NAME``.
     """
 
     source: str
@@ -36,6 +39,7 @@ class Job:
     mask_target: str = ""
     sha256: str = ""
     before: str = ""
+    archive: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +80,48 @@ def prepare_all(
     return dict(zip(distinct, outcomes, strict=True))
 
 
-def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-    return (jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK))
+Task = tuple[Job, images.Rgb | None]
 
 
-def _prepare_chunk(chain: Chain, jobs: Sequence[Job]) -> list[Outcome]:
-    return [prepare(job, chain) for job in jobs]
+def _chunks(jobs: Sequence[Job]) -> Iterator[list[Task]]:
+    tasks = _with_pixels(jobs)
+    while chunk := list(itertools.islice(tasks, _CHUNK)):
+        yield chunk
 
 
-def prepare(job: Job, chain: Chain) -> Outcome:
-    """Prepare one image and its mask, unless the same has been done already."""
+def _with_pixels(jobs: Sequence[Job]) -> Iterator[Task]:
+    """Yield every job, with its pixels where they lie in an archive.
+
+    An archive is a compressed stream, so that one process reads it once, from its start to its
+    end; the jobs come in its order.
+    """
+    streams: dict[str, Iterator[tuple[str, images.Rgb]]] = {}
+    for job in jobs:
+        if not job.archive:
+            yield job, None
+            continue
+        if job.archive not in streams:
+            streams[job.archive] = archives.read_images(job.archive)
+        name = job.source.removeprefix(f"{job.archive}#")
+        pixels = next((pixels for own, pixels in streams[job.archive] if own == name), None)
+        if pixels is None:
+            raise InputError(f"no image {name} (any more)", file=job.archive)
+        yield job, pixels
+
+
+def _prepare_chunk(chain: Chain, tasks: Sequence[Task]) -> list[Outcome]:
+    return [prepare(job, chain, pixels) for job, pixels in tasks]
+
+
+def prepare(job: Job, chain: Chain, pixels: images.Rgb | None = None) -> Outcome:
+    """Prepare one image and its mask, unless the same has been done already.
+
+    Args:
+        pixels: uint8 RGB (H, W, 3) of an image that lies in an archive; its digest is that of
+            these bytes.
+    """
     try:
-        data = images.read_bytes(Path(job.source))
+        data = pixels.tobytes() if pixels is not None else images.read_bytes(Path(job.source))
         mask_data = _read_mask(job)
         digest = images.sha256(data)
         if job.sha256 and job.sha256.lower() != digest:
@@ -99,7 +133,10 @@ def prepare(job: Job, chain: Chain) -> Outcome:
         if mask_data:
             text[_MASK] = images.sha256(mask_data)
         done = _already_done(job, text)
-        return done if done is not None else _make(job, chain, data, mask_data, text)
+        if done is not None:
+            return done
+        rgb = pixels if pixels is not None else images.decode(data)
+        return _make(job, chain, rgb, mask_data, text)
     except ImageError as error:
         return Outcome(rejected=str(error))
 
@@ -124,8 +161,9 @@ def _decode_mask(job: Job, data: bytes, shape: tuple[int, ...]) -> Mask:
     return mask
 
 
-def _make(job: Job, chain: Chain, data: bytes, mask_data: bytes, text: dict[str, str]) -> Outcome:
-    rgb = images.decode(data)
+def _make(
+    job: Job, chain: Chain, rgb: images.Rgb, mask_data: bytes, text: dict[str, str]
+) -> Outcome:
     mask = _decode_mask(job, mask_data, rgb.shape[:2]) if mask_data else None
     rgb, mask, notes = chain.apply(rgb, mask)
     note = "; ".join(notes)
@@ -158,7 +196,7 @@ def _read_target(job: Job, target: str) -> bytes | None:
     try:
         with open(target, "rb") as stream:
             data = stream.read()
-        for given in (job.source, job.mask):
+        for given in (job.archive or job.source, job.mask):
             if given and os.path.samefile(given, target):
                 raise InputError(
                     "would be overwritten by its own result; name another --images", file=given
