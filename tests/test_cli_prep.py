@@ -374,3 +374,11 @@ def test_real_cells_of_the_papers_chain(shared: Path, tmp_path: Path) -> None:
         box = image.resize((256, 256), Image.Resampling.BOX).crop((51, 51, 205, 205))
         truth = np.asarray(box.resize((224, 224), Image.Resampling.BICUBIC), float)
     assert np.abs(images.read_rgb(Path(first["path"])) - truth).mean() < 2
+
+
+def test_a_root_without_a_manifest_is_refused(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prep("cells", "--images", "img", "--root", "elsewhere") == 2
+    assert "--root (LEUKCTL_ROOT) is for paths in a manifest" in capsys.readouterr().err
+    assert not (cells / "img").exists()

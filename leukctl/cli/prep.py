@@ -158,6 +158,8 @@ def _gather(
         if layout == "manifest" or (layout == "auto" and not _holds_images(src)):
             found.append(_read_manifest(src, layout, root, name))
             continue
+        if root is not None:
+            raise UsageError(f"--root (LEUKCTL_ROOT) is for paths in a manifest, and {src} is none")
         own = name if name is not None else _name_of(src)
         if own in named:
             raise UsageError(f"two SRC are called {own!r}; prepare them apart, with --source NAME")
