@@ -7,7 +7,8 @@ OUT     ?= build/demo
 DATA    ?=
 WEIGHTS ?=
 
-BIN := $(abspath $(VENV))/bin
+# Relative, since make would cut an absolute path at its spaces.
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test clean
@@ -17,7 +18,7 @@ help:
 	@sed -n 's/^# //p' Makefile
 
 demo: $(VENV)/.installed
-	PATH="$(BIN):$$PATH" OUT='$(OUT)' DATA='$(DATA)' WEIGHTS='$(WEIGHTS)' \
+	@PATH="$$(cd $(BIN) && pwd):$$PATH" OUT='$(OUT)' DATA='$(DATA)' WEIGHTS='$(WEIGHTS)' \
 	  sh examples/quickstart/run.sh
 
 test: $(VENV)/.installed-test
@@ -29,18 +30,18 @@ test: $(VENV)/.installed-test
 # Debian's python3 has no ensurepip until python3-venv is there; its pip can fill a venv from
 # outside instead.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 	  $(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip; }
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo 'Installing leukctl into $(VENV); the packages are large, so this takes a minute.'
-	$(PIP) -e .
+	@$(PIP) -e .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo 'Installing leukctl and what its tests need into $(VENV).'
-	$(PIP) -e '.[test]'
+	@$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -72,19 +72,6 @@ METHODS = {
 
 COLORMAPS = ("viridis", "jet", "turbo", "magma")
 
-TARGETS = ("predicted", "label")
-
-CLASSIFIERS = {"xgboost": "gradient-boosted trees (Chen and Guestrin 2016)"}
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-PRECISIONS = {
-    "auto": "bf16 on a GPU that has it, else fp32",
-    "fp32": "32-bit floats throughout",
-    "bf16": "bfloat16 autocast",
-    "fp16": "float16 autocast, GPU only",
-}
-
 REPORT_FORMATS = ("table", "markdown", "json", "csv", "html")
 
 # Metric → what it is. A larger value is better unless the name is in METRICS_DOWN.

@@ -31,7 +31,7 @@ def mr_ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     for smaller maps), K1 = 0.01, K2 = 0.03 and a data range of 1.
 
     Args:
-        first, second: float32 (H, W), of one size.
+        first, second: float32 (H, W), of one size, 3 pixels a side or more.
     """
     from skimage.metrics import structural_similarity
 
@@ -76,6 +76,8 @@ def compare(a: Explanation, b: Explanation) -> list[str]:
             f"{second.shape[1]}x{second.shape[0]}",
             file=a.file,
         )
+    if min(first.shape) < 3:
+        raise InputError("under 3 pixels a side, too small to compare", file=a.file)
     comparable = a.status == b.status == "ok"
     return [
         a.path,

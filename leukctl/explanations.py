@@ -1,5 +1,6 @@
 """The explanations folder: its table and its heatmaps, written and read without torch."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from leukctl.errors import InputError, UsageError
 from leukctl.tables import Table
 
 TABLE = "explanations.csv"
+_LONGEST = 200
 COLUMNS = (
     "model",
     "path",
@@ -31,11 +33,11 @@ COLUMNS = (
 
 @dataclass(slots=True)
 class Explanation:
-    """One row of explanations.csv with its heatmap.
+    """One row of explanations.csv.
 
     Attributes:
         model: the run's name.
-        heatmap: float32 (H, W) in [0, 1].
+        file: of the heatmap, which :func:`heatmap` loads.
     """
 
     model: str
@@ -48,29 +50,27 @@ class Explanation:
     file: Path
 
 
-def claim(folder: Path, force: bool) -> None:
-    """Make ``folder`` ready; raise :class:`UsageError` if it has explanations and no ``force``."""
+def check_free(folder: Path, force: bool) -> None:
+    """Raise :class:`UsageError` if ``folder`` is none, or has explanations and no ``force``."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file; explanations of several images need a folder")
-    if (folder / TABLE).exists():
-        if not force:
-            raise UsageError(f"{folder} holds explanations; --force replaces them")
-        _remove(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / TABLE).exists() and not force:
+        raise UsageError(f"{folder} holds explanations; --force replaces them")
 
 
-def _remove(folder: Path) -> None:
-    for row in read(folder):
-        row.file.unlink(missing_ok=True)
-        row.file.with_suffix(".png").unlink(missing_ok=True)
-    (folder / TABLE).unlink()
+def files_of(folder: Path) -> set[Path]:
+    """Return the heatmaps that the table of ``folder`` names and the pictures beside them."""
+    if not (folder / TABLE).exists():
+        return set()
+    heatmaps = {row.file for row in read(folder) if row.file.suffix == ".npy"}
+    return heatmaps | {path.with_suffix(".png") for path in heatmaps}
 
 
 def read(folder: Path) -> list[Explanation]:
     """Read explanations.csv of ``folder``; heatmaps are loaded by :func:`heatmap`.
 
-    Raises :class:`InputError` for a folder without one, a missing column, a heatmap's name that
-    leaves the folder, or an image that one model and method explain twice.
+    Raises :class:`InputError` for a folder without one, a missing column, or a heatmap's
+    name that leaves the folder.
     """
     if not (folder / TABLE).is_file():
         raise InputError(f"no {TABLE} in it; leukctl explain -o FOLDER makes one", file=folder)
@@ -119,4 +119,13 @@ def heatmap(explanation: Explanation) -> NDArray[np.float32]:
 
 def names(paths: Sequence[str]) -> list[str]:
     """Return a file name without extension for every image, no two alike, all in one folder."""
-    return files.distinct_names([Path(path).name for path in paths], list(paths))
+    return files.distinct_names([_short(Path(path).name) for path in paths], list(paths))
+
+
+def _short(name: str) -> str:
+    """Return a name that leaves room for ``.METHOD.npy`` in the 255 bytes of a file's name."""
+    clean = files.clean_name(name)
+    if len(clean.encode()) <= _LONGEST:
+        return clean
+    digest = hashlib.sha256(clean.encode()).hexdigest()[:16]
+    return f"{clean.encode()[: _LONGEST - 40].decode(errors='ignore')}-{digest}"

@@ -141,6 +141,15 @@ def clean_name(name: str) -> str:
     )
 
 
+def utf8(text: str) -> str:
+    """Return ``text``, or, where bytes of it are no UTF-8, its :func:`clean_name`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return clean_name(text)
+    return text
+
+
 def distinct_names(paths: Sequence[str], keys: Sequence[Hashable] | None = None) -> list[str]:
     """Return a clean, extensionless relative name for every path, no two alike.
 
@@ -165,8 +174,8 @@ def distinct_names(paths: Sequence[str], keys: Sequence[Hashable] | None = None)
 def _candidates(path: str) -> Iterable[str]:
     whole = "/".join(clean_name(part) for part in PurePosixPath(path).parts)
     stem = str(PurePosixPath(whole).with_suffix("")) if PurePosixPath(whole).suffix else whole
-    yield stem
-    yield whole
+    # A name of dots alone ("...png" without its suffix) would be a folder of the file system's.
+    yield from (name for name in (stem, whole) if PurePosixPath(name).name.strip("."))
     number = 2
     while True:
         yield f"{whole}-{number}"

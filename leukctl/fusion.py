@@ -119,10 +119,6 @@ def fuse(
     answers = predictions.make(
         run.name, run.classes, chosen, inference.tree_probabilities(booster, features)
     )
-    runs.clear(folder)
-    write_safetensors(_state(sources), folder / runs.WEIGHTS)
-    files.write_bytes(folder / runs.TREES, bytes(booster.save_raw("ubj")))
-    document = results.write(answers, folder, None, seed)
     environment = runs.environment(
         started,
         time.monotonic(),
@@ -130,8 +126,12 @@ def fuse(
         features_s=round(extracted - started, 3),
         fit_s=round(fitted - extracted, 3),
     )
-    files.write_json(folder / runs.ENVIRONMENT, environment)
-    runs.write(run, folder)
+    with runs.fresh(folder) as new:
+        write_safetensors(_state(sources), new / runs.WEIGHTS)
+        files.write_bytes(new / runs.TREES, bytes(booster.save_raw("ubj")))
+        document = results.write(answers, new, None, seed)
+        files.write_json(new / runs.ENVIRONMENT, environment)
+        runs.write(run, new)
     return document
 
 

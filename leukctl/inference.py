@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from leukctl import backbones, runs, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.backbones.weights import check_fit, read_safetensors
-from leukctl.errors import ImageError, InputError, WeightsError
+from leukctl.errors import ImageError, InputError, UsageError, WeightsError
 from leukctl.images import Rgb
 from leukctl.preparing import Chain
 from leukctl.runs import BackboneSpec, Run
@@ -118,7 +118,7 @@ def tree_probabilities(trees: object, features: NDArray[np.float32]) -> Probabil
 
 def softmax(logits: torch.Tensor) -> Probabilities:
     """Return the probabilities of logits (N, K), computed in float64 so that rows sum to 1."""
-    return torch.softmax(logits.double().cpu(), dim=1).numpy()
+    return torch.softmax(logits.cpu().double(), dim=1).numpy()
 
 
 def load(run: Run, compute: Compute) -> Predictor:
@@ -127,12 +127,19 @@ def load(run: Run, compute: Compute) -> Predictor:
     Raises :class:`InputError` when the weights in the folder are not those of ``run.json``.
     """
     state = _state(run)
-    networks = backbones.build(run.backbones)
+    try:
+        networks = backbones.build(run.backbones)
+    except (UsageError, WeightsError) as error:
+        raise InputError(f"damaged ({error})", file=run.folder / runs.RUN) from None
     if run.kind == "fusion":
         for place, network in enumerate(networks):
             _load_into(network, state, f"{place}.", run)
         return FusionPredictor(run, networks, compute)
-    network = Network(networks[0], len(run.classes), run.head, run.backbones[0].input_size)
+    size = run.backbones[0].input_size
+    try:
+        network = Network(networks[0], len(run.classes), run.head, size)
+    except (TypeError, ValueError, UsageError) as error:
+        raise InputError(f"damaged ({error})", file=run.folder / runs.RUN) from None
     _load_into(network, state, "", run)
     return NetworkPredictor(run, network, compute)
 

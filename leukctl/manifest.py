@@ -128,9 +128,11 @@ def rows_of_split(table: Table, split: str) -> list[int]:
 
 
 def originals(table: Table) -> Table:
-    """Return the rows without the repetitions that oversampling added."""
-    copies = table.column("copy", "")
-    return table.select([index for index, copy in enumerate(copies) if copy in ("", "0")])
+    """Return the first row of every image: repetitions that oversampling added are left out."""
+    first: dict[str, int] = {}
+    for index, path in enumerate(table.column("path")):
+        first.setdefault(path, index)
+    return table.select(first.values())
 
 
 def prep_chain(table: Table) -> str | None:

@@ -20,8 +20,8 @@ def write(answers: Predictions, folder: Path, history: Table | None, seed: int) 
     document = metrics.document(answers, seed)
     tables.write_path(predictions.to_table(answers), folder / runs.PREDICTIONS)
     files.write_json(folder / runs.METRICS, document)
-    # Without a test split the last word is val's.
-    shown = "test" if "test" in document["splits"] else "val"
+    # The last word is test's, or of what there is of it.
+    shown = next(split for split in ("test", "val", "train") if split in document["splits"])
     title = f"{answers.name}, {shown}"
     matrix = document["splits"][shown]["confusion"]
     figures.confusion(matrix, answers.classes, folder / "confusion.png", title)

@@ -3,10 +3,14 @@
 ``run.json`` is written last, so a folder that has one is complete.
 """
 
+import contextlib
 import os
 import platform
 import resource
+import secrets
+import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -106,15 +110,28 @@ def check_free(folder: Path, force: bool) -> None:
         raise UsageError(f"{folder} cannot be made: no permission to write in {home}")
 
 
-def clear(folder: Path) -> None:
-    """Make ``folder`` and remove an old run's files from it.
+@contextlib.contextmanager
+def fresh(folder: Path) -> Iterator[Path]:
+    """Give a folder beside ``folder`` to write a run into; put its files there when it is whole.
 
-    Called when all that is new has been computed, so that an error before that costs nothing;
-    ``run.json`` goes first, so that no half-old run can be read.
+    An old run stays as it is until then, so that an error, an interruption or a full disk costs
+    nothing of it. Its ``run.json`` goes first and the new one comes last, so that no half-old run
+    can be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.absolute().with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.tmp")
+    beside.mkdir()
+    try:
+        yield beside
+        folder.mkdir(exist_ok=True)
+        (folder / RUN).unlink(missing_ok=True)
+        for name in _FILES:
+            if not (beside / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        for path in sorted(beside.iterdir(), key=lambda path: path.name == RUN):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write(run: Run, folder: Path) -> None:

@@ -112,6 +112,7 @@ if "OMP_NUM_THREADS" not in os.environ:
     torch.set_num_threads(processors())
 torch.backends.cudnn.benchmark = False
 torch.backends.cudnn.deterministic = True
+torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32, on a GPU too
 
 
 def device(name: str = "auto") -> torch.device:

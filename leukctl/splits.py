@@ -58,7 +58,9 @@ def parse_ratios(text: str) -> list[float]:
         raise UsageError(f"--ratios {text!r}: not numbers such as 80,10,10") from None
     if len(ratios) not in (2, 3):
         raise UsageError(f"--ratios {text!r}: give train,val,test or train,test")
-    if not all(0 <= ratio <= 100 for ratio in ratios) or abs(sum(ratios) - 100) > 1e-6:
+    if not all(0 <= ratio <= 100 for ratio in ratios):
+        raise UsageError(f"--ratios {text!r}: each is a share from 0 to 100")
+    if abs(sum(ratios) - 100) > 1e-6:
         raise UsageError(f"--ratios {text!r}: they sum to {sum(ratios):g}, not to 100")
     if ratios[0] == 0 or max(ratios) == 100:
         raise UsageError(f"--ratios {text!r}: train and one other need a share")

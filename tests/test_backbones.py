@@ -147,9 +147,49 @@ def test_a_torn_or_missing_weights_file_is_one_line(tmp_path: Path) -> None:
         backbones.create(SMALL, Origin(folder))
 
 
-def test_a_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def cache_of_the_hub(cache: Path, repo: str) -> None:
+    """Make the hub's cache hold a repository with a small network's weights."""
+    revision = "0" * 40
+    home = cache / f"models--{repo.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text(revision)
+    (home / "snapshots").mkdir()
+    hub_folder(home / "snapshots" / revision)
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache of the hub, and a hub that answers nobody."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("name", [SMALL, f"hf-hub:timm/{SMALL}.lamb_in1k"])
+def test_pretrained_weights_come_from_the_hub_and_build_again_without_it(
+    cache: Path, name: str
+) -> None:
+    cache_of_the_hub(cache, f"timm/{SMALL}.lamb_in1k")
+    backbone, spec = backbones.create(name, Origin(pretrained=True))
+    saved = next(cache.rglob("model.safetensors"))
+    assert torch.equal(backbone.conv_stem.weight, load_file(saved)["conv_stem.weight"])
+    assert spec.architecture == SMALL
+    assert spec.weights_sha256 is not None
+    (again,) = backbones.build([spec])
+    again.load_state_dict(backbone.state_dict())
+
+
+def test_a_hub_out_of_reach_is_one_line(cache: Path) -> None:
     with pytest.raises(WeightsError, match="--weights takes a folder") as caught:
         backbones.create("resnet10t", Origin(pretrained=True))
     assert "\n" not in str(caught.value)
+
+
+def test_the_hub_is_asked_only_when_the_user_does(cache: Path) -> None:
+    with pytest.raises(UsageError, match="--pretrained fetches it"):
+        backbones.create("hf-hub:timm/resnet10t.c3_in1k", Origin())
+
+
+def test_weights_that_the_hub_lacks_are_said(cache: Path) -> None:
+    with pytest.raises(WeightsError, match="the hub has no weights of legacy_xception"):
+        backbones.create("xception", Origin(pretrained=True))

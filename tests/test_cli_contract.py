@@ -384,8 +384,11 @@ def test_a_command_that_is_ended_leaves_no_half_file(
     (tmp_path / "m.csv").write_text(MANIFEST)
     (tmp_path / "out.csv").write_text("old")
     code = """
-        import sys, time
+        import signal, sys, time
         from leukctl import cli, tables
+        # As a shell starts a command; under nohup or cron they would be ignored here too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         def half(table, stream):
             stream.write("path,lab")
             stream.flush()

@@ -104,7 +104,9 @@ def test_bad_images_are_listed_and_the_rest_is_done(
         "img/cells/ALL/%FF.png",
     }
     assert all((cells / row["path"]).is_file() for row in prepared)
-    assert all(os.path.exists(row["original"]) for row in prepared)
+    # Bytes that are no UTF-8 are escaped there, so that the manifest itself is UTF-8.
+    assert all(os.path.exists(row["original"]) for row in prepared if "%FF" not in row["path"])
+    assert "%FF" in (cells / "all.csv").read_text(encoding="utf-8")
     assert prep("cells", "--images", "img", "-o", "all.csv", "--allow-rejected", "5") == 0
     assert prep("cells", "--images", "img", "-o", "all.csv", "--allow-rejected", "4") == 1
 
@@ -380,5 +382,30 @@ def test_a_root_without_a_manifest_is_refused(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert prep("cells", "--images", "img", "--root", "elsewhere") == 2
-    assert "--root (LEUKCTL_ROOT) is for paths in a manifest" in capsys.readouterr().err
+    assert "--root is for paths in a manifest" in capsys.readouterr().err
     assert not (cells / "img").exists()
+
+
+def test_images_of_another_manifest_are_not_replaced(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prep("cells", "--images", "img", "--steps", "resize:16", "-o", "a.csv") == 0
+    before = (cells / "img" / "cells" / "ALL" / "0.png").read_bytes()
+    assert prep("cells", "--images", "img", "--steps", "resize:8", "-o", "b.csv") == 2
+    assert "prepared by other steps before" in capsys.readouterr().err
+    picture(cells / "cells" / "ALL" / "0.bmp", 99)
+    assert prep("cells", "--images", "img", "--steps", "resize:16", "-o", "b.csv") == 2
+    assert "prepared from another file before" in capsys.readouterr().err
+    assert (cells / "img" / "cells" / "ALL" / "0.png").read_bytes() == before
+    assert not (cells / "b.csv").exists()
+
+
+def test_a_folder_with_a_manifest_is_read_through_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["synth", "drawn", "--images", "4", "--subjects", "2", "--size", "48", "-q"]) == 0
+    assert prep("drawn", "--images", "img", "--steps", "resize:16", "-o", "all.csv") == 0
+    found = rows(tmp_path / "all.csv")
+    assert {row["label"] for row in found} == {"ALL", "healthy"}
+    assert {row["subject"] for row in found} == {"s001", "s002"}

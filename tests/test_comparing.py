@@ -115,6 +115,12 @@ def test_blank_maps_are_not_counted_as_equal(
     said = capsys.readouterr()
     assert [line.rsplit(",", 1)[1] for line in said.out.splitlines()[1:]] == ["", "1.0"]
     assert "1 pairs left out" in said.err
+    blank = folder_of(
+        tmp_path / "blank",
+        [("m", "x.png", "ALL", "gradcam", flat), ("m", "x.png", "ALL", "scorecam", flat)],
+    )
+    assert cli.main(["compare-cams", str(blank), "--fail-if", "mr_ssim < 0.8"]) == 1
+    assert cli.main(["compare-cams", str(blank), "--fail-if", "nonsense < 0.8"]) == 2
 
 
 def test_maps_that_cannot_be_compared_are_one_line(

@@ -174,7 +174,8 @@ def test_a_fusion_needs_its_trees(tmp_path: Path) -> None:
 def test_a_new_folder_is_free_and_made_when_it_is_needed(tmp_path: Path) -> None:
     runs.check_free(tmp_path / "a" / "b", force=False)
     assert not (tmp_path / "a").exists()
-    runs.clear(tmp_path / "a" / "b")
+    with runs.fresh(tmp_path / "a" / "b"):
+        pass
     assert (tmp_path / "a" / "b").is_dir()
     runs.check_free(tmp_path / "a" / "b", force=False)
 
@@ -185,16 +186,35 @@ def test_a_finished_run_is_replaced_only_by_force(folder: Path) -> None:
         runs.check_free(folder, force=False)
     runs.check_free(folder, force=True)
     assert runs.is_run(folder)
-    runs.clear(folder)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    with runs.fresh(folder) as new:
+        (new / runs.METRICS).write_text("new")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "metrics.json",
+        "notes.txt",
+    ]
 
 
 def test_what_an_interrupted_run_left_is_cleared(folder: Path) -> None:
     (folder / runs.RUN).unlink()
     (folder / runs.HISTORY).write_text("x")
     runs.check_free(folder, force=False)
-    runs.clear(folder)
+    with runs.fresh(folder):
+        pass
     assert list(folder.iterdir()) == []
+
+
+def test_an_old_run_outlives_a_new_one_that_fails(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fail_half_way() -> None:
+        with runs.fresh(folder) as new:
+            (new / runs.WEIGHTS).write_bytes(b"half")
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fail_half_way()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(folder.parent.glob(".*.tmp")) == []
 
 
 @pytest.mark.parametrize("force", [False, True])

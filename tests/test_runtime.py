@@ -31,15 +31,16 @@ def test_timm_torchvision_and_grad_cam_import_through_the_door() -> None:
     assert _python(code) == "torchvision timm pytorch_grad_cam"
 
 
-def test_torchvision_is_mended_exactly_where_its_operators_do_not_load() -> None:
+def test_torchvision_imports_where_its_operators_cannot_load() -> None:
     code = (
         "from leukctl import runtime\n"
-        "loads = runtime._torchvision_operators_load()\n"
-        "runtime.torchvision\n"
-        "print(loads, runtime._torchvision_schemas is None)"
+        "runtime._torchvision_operators_load = lambda: False\n"
+        "try:\n"
+        "    print(runtime.torchvision.__name__)\n"
+        "except RuntimeError as error:\n"  # where they did load, defining them again is refused
+        "    print('already defined' if 'nms' in str(error) else error)"
     )
-    loads, untouched = _python(code).split()
-    assert loads == untouched
+    assert _python(code) in ("torchvision", "already defined")
 
 
 def test_torchvision_is_left_alone_where_its_operators_load() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from leukctl import catalog
+from leukctl.backbones import hub
 from leukctl.backbones import standard_cnn as standard_cnn  # registers itself with timm
 from leukctl.backbones.network import Head, Network
 from leukctl.backbones.weights import (
     WeightsFile,
-    digest,
     first_line,
     load_strictly,
     read_weights,
@@ -73,15 +73,17 @@ def create(name: str, origin: Origin, input_size: int | None = None) -> tuple[An
         UsageError: an unknown name. WeightsError: weights that are missing or do not fit.
     """
     architecture = resolve(name)
-    source = read_weights(origin.weights) if origin.weights is not None else None
+    source = _source(architecture, origin)
+    if architecture.startswith(hub.PREFIX):
+        architecture = (source.architecture if source is not None else None) or ""
+        if not timm.is_model(architecture):
+            raise WeightsError(f"{name}: its config.json names no architecture of timm")
     if source is not None and source.architecture not in (None, architecture.split(".")[0]):
         raise WeightsError(
             f"{source.path}: weights of {source.architecture}, not of {architecture} ({name})"
         )
     if source is not None:
         backbone = _from_file(architecture, source)
-    elif origin.pretrained:
-        backbone = _from_hub(architecture)
     else:
         backbone = _timm_model(architecture, num_classes=0)
     config = {**backbone.pretrained_cfg, **(source.config if source is not None else {})}
@@ -93,13 +95,27 @@ def create(name: str, origin: Origin, input_size: int | None = None) -> tuple[An
         (int(size[0]), int(size[1])),
         tuple(config["mean"]),
         tuple(config["std"]),
-        None if origin.is_random else (source.sha256 if source else digest(backbone)),
+        source.sha256 if source is not None else None,
     )
     return backbone, spec
 
 
+def _source(architecture: str, origin: Origin) -> WeightsFile | None:
+    """Return the weights that ``origin`` asks for, None where they are drawn at random."""
+    if origin.weights is not None:
+        return read_weights(origin.weights)
+    if origin.pretrained:
+        return read_weights(hub.fetch(hub.repository(architecture)))
+    if architecture.startswith(hub.PREFIX):
+        raise UsageError(f"{architecture} is on the hub; --pretrained fetches it")
+    return None
+
+
 def build(specs: list[BackboneSpec]) -> list[torch.nn.Module]:
-    """Build the backbones of a run again, with weights to be loaded into them."""
+    """Build the backbones of a run again, with weights to be loaded into them.
+
+    Raises :class:`UsageError` or :class:`WeightsError` for a spec that nothing can be built from.
+    """
     return [
         _timm_model(resolve(spec.architecture), num_classes=0, **spec.model_args) for spec in specs
     ]
@@ -111,7 +127,7 @@ def _timm_model(architecture: str, **arguments: Any) -> Any:
     with contextlib.redirect_stderr(io.StringIO()):
         try:
             return timm.create_model(architecture, **arguments)
-        except TypeError as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{architecture}: {first_line(error)}") from None
 
 
@@ -119,18 +135,4 @@ def _from_file(architecture: str, source: WeightsFile) -> Any:
     model = _timm_model(architecture, num_classes=0, **source.model_args)
     classifier = source.config.get("classifier") or model.pretrained_cfg.get("classifier")
     load_strictly(model, source, classifier)
-    return model
-
-
-def _from_hub(architecture: str) -> Any:
-    try:
-        model = _timm_model(architecture, pretrained=True)
-    except WeightsError:
-        raise
-    except Exception as error:  # the hub's client raises errors of several libraries
-        raise WeightsError(
-            f"the weights of {architecture} could not be fetched ({first_line(error)}); "
-            "--weights takes a folder or file at hand"
-        ) from None
-    model.reset_classifier(0)
     return model

@@ -1,6 +1,5 @@
 """Weights from a file: safetensors only, whole or not at all."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +101,7 @@ def load_strictly(model: torch.nn.Module, source: WeightsFile, classifier: Any) 
     heads = tuple(
         f"{name}." for name in ([classifier] if isinstance(classifier, str) else classifier or [])
     )
-    state = (
-        {k: v for k, v in source.state.items() if not k.startswith(heads)}
-        if heads
-        else (source.state)
-    )
+    state = {k: v for k, v in source.state.items() if not k.startswith(heads)}
     check_fit(model.state_dict(), state, str(source.path))
     model.load_state_dict(state, strict=True)
 
@@ -134,14 +129,6 @@ def check_fit(
     ]
     if said:
         raise WeightsError(f"{name}: the weights do not fit; {'; '.join(said)}")
-
-
-def digest(model: torch.nn.Module) -> str:
-    """Return a SHA-256 over the names and bytes of a network's tensors."""
-    summed = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        summed.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return summed.hexdigest()
 
 
 def first_line(error: BaseException) -> str:

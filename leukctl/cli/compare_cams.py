@@ -42,6 +42,7 @@ def compare_cams(
     from leukctl.tables import Table
 
     conditions = [gate.parse(text) for text in fail_if or ()]
+    gate.check(conditions, {"mr_ssim": None})  # an unknown metric is refused before any work
     rows = [row for folder in folders for row in explanations.read(folder)]
     pairs = list(comparing.pairs(rows))
     if not pairs:
@@ -61,6 +62,8 @@ def compare_cams(
         if row.label is None
         for breach in gate.check(conditions, {"mr_ssim": row.mean})
     ]
+    if not summary:  # every map is blank: nothing shows that the conditions do not hold
+        breaches = [str(breach) for breach in gate.check(conditions, {"mr_ssim": None})]
     for breach in breaches:
         streams.error(breach)
     return ExitStatus.FOUND if breaches else ExitStatus.DONE

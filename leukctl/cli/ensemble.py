@@ -48,7 +48,9 @@ def ensemble(
     if len(models) < 2:
         raise UsageError("an ensemble needs at least two models")
     aligned = predictions.align([_read(path) for path in models])
-    mixed = ensembling.ensemble(aligned, _numbers(weights) if weights else None, threshold)
+    mixed = ensembling.ensemble(
+        aligned, _numbers(weights) if weights is not None else None, threshold
+    )
     with streams.open_output(output) as stream:
         tables.write(predictions.to_table(mixed), stream)
     silent = int((mixed.predicted < 0).sum())

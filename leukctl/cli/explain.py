@@ -67,22 +67,27 @@ def explain(
       leukctl explain runs/mnv2 test.csv --methods gradcam,lime -o maps
     """
     chosen = _methods(methods)
-    from leukctl import explanations, manifest, runs
+    from leukctl import explanations, images, manifest, runs
 
     described = runs.read(run)
     table = manifest.originals(inputs.gather(input, root))
     manifest.check_labels(table, described.classes)
     single = output.suffix.lower() == ".png"
+    if str(output) == "-" or (not single and output.suffix.lower() in images.SUFFIXES):
+        raise UsageError(f"-o {output}: a picture is NAME.png, anything else a folder")
     if single and len(table) != 1:
         raise UsageError(f"{output} is one picture, and there are {len(table)} images; -o FOLDER")
+    if not single:
+        explanations.check_free(output, force)
     pick = _picker(target, described.classes, table)
     # What can be refused has been; now torch, which takes its time.
-    from leukctl import inference, runtime
+    from leukctl import explaining, inference, runtime
     from leukctl.explaining import Settings, many
 
-    compute = runtime.compute(device, precision, workers)
+    model = inference.load(described, runtime.compute(device, precision, workers))
+    explaining.check(model, chosen)
     results = many.explain_many(
-        inference.load(described, compute),
+        model,
         manifest.image_paths(table, root),
         inference.reader(described, raw),
         pick,
@@ -91,7 +96,6 @@ def explain(
     )
     if single:
         return _write_picture(results, output, described, colormap)
-    explanations.claim(output, force)
     return _write_folder(results, output, described, table, colormap)
 
 
@@ -142,6 +146,7 @@ def _write_folder(results: "Results", output: Path, run: "Run", table: Table, co
     paths, labels = table.column("path"), table.column("label", "")
     names = explanations.names(paths)
     rejected = odd = 0
+    old = explanations.files_of(output)
     with (
         files.atomic_writer(output / explanations.TABLE) as stream,
         streams.progress("explain", len(table)) as advance,
@@ -159,6 +164,8 @@ def _write_folder(results: "Results", output: Path, run: "Run", table: Table, co
                 many.write_files(explained, output, names[index], identity, run.classes, colormap)
             )
             odd += sum(heatmap.status != "ok" for heatmap in explained.heatmaps.values())
+    for path in old - explanations.files_of(output):
+        path.unlink(missing_ok=True)
     streams.note(f"{output}: {len(table) - rejected} images explained, {rejected} left out")
     if odd:
         streams.warn(f"{odd} heatmaps are blank or not finite; see the column status")

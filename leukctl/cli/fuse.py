@@ -74,7 +74,7 @@ def fuse(
 
     compute = runtime.compute(device, precision, workers)
     if backbones is not None:
-        paths = [Path(path) for path in _several(weights)] if weights else []
+        paths = [Path(path) for path in _several(weights)] if weights is not None else []
         sources = fusion.from_backbones(names, paths, pretrained, seed)
         if not paths and not pretrained:
             streams.warn("the backbones have random weights; --weights or --runs gives better ones")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from leukctl import files, manifest
+from leukctl import manifest
 from leukctl.cli import streams
 from leukctl.errors import InputError, UsageError
 from leukctl.tables import Table
@@ -35,13 +35,18 @@ def gather(inputs: Sequence[Path], root: Path | None) -> Table:
         table, _ = read_manifest(manifests[0])
         manifest.check_images_exist(table, root)
         return table
-    if root is not None:
-        raise UsageError("--root (LEUKCTL_ROOT) goes with a manifest; images are named as they are")
+    if root is not None and not from_environment(root):
+        raise UsageError("--root goes with a manifest; images are named as they are")
     paths = [str(path) for given in inputs for path in _images(given)]
     table = Table("the command line", ["path"], [[path] for path in dict.fromkeys(paths)])
     if not len(table):
         raise InputError("no images in it", file=inputs[0])
     return table
+
+
+def from_environment(root: Path) -> bool:
+    """Tell whether ``root`` is a standing wish for manifests, and not one for this very call."""
+    return os.environ.get("LEUKCTL_ROOT") == str(root)
 
 
 def _is_manifest(path: Path) -> bool:
@@ -55,15 +60,11 @@ def _images(given: Path) -> Iterator[Path]:
             raise InputError("no such image, folder or manifest", file=given)
         yield given
         return
-    from leukctl import images
+    from leukctl import layouts
 
-    for folder, folders, names in os.walk(given):
-        folders.sort()
-        for name in sorted(names):
-            if Path(name).suffix.lower() in images.SUFFIXES and not name.startswith("."):
-                yield Path(folder, name)
+    yield from (given / path for path in layouts.list_folder(given).images)
 
 
 def reject(path: object, reason: object) -> None:
     """Say on standard error that an image was left out, and why."""
-    streams.error(f"{files.printable(str(path))}: {reason}; left out")
+    streams.error(f"{path}: {reason}; left out")

@@ -33,7 +33,7 @@ Root = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", metavar="N", min=0, envvar="LEUKCTL_SEED", help=_SEED),
+    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, envvar="LEUKCTL_SEED", help=_SEED),
 ]
 ReportSeed = Annotated[
     int | None,
@@ -41,6 +41,7 @@ ReportSeed = Annotated[
         "--seed",
         metavar="N",
         min=0,
+        max=2**32 - 1,
         envvar="LEUKCTL_SEED",
         help=_SEED,
         show_default="that of the run's metrics.json, else 0",

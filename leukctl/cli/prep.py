@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leukctl.cli import options, streams
+from leukctl.cli import inputs, options, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def prep(
     ] = None,
     output: options.Output = None,
     root: options.Root = None,
+    force: options.Force = False,
     workers: options.Workers = None,
     allow_rejected: Annotated[
         int,
@@ -115,7 +116,8 @@ def prep(
 
     Images go to DIR/SOURCE/, masks to DIR/masks/SOURCE/, and what cannot be read to
     DIR/rejected.csv with its reason (status 1). What is there already from the same bytes and the
-    same steps is left as it is, so that an interrupted prep goes on.
+    same steps is left as it is, so that an interrupted prep goes on; what was made of another
+    image or by other steps is replaced only with --force.
 
     \b
     Example:
@@ -136,7 +138,7 @@ def prep(
     with streams.open_output(output) as stream:
         jobs = results.make_jobs(found.table, found.relative, images, found.archives)
         with streams.progress("prep", len(set(jobs))) as advance:
-            done = work.prepare_all(jobs, chain, workers or processes.processors(), advance)
+            done = work.prepare_all(jobs, chain, workers or processes.processors(), advance, force)
         outcomes = [done[job] for job in jobs]
         rejected = results.rejected_of(jobs, outcomes)
         tables.write_path(rejected, images / naming.REJECTED)
@@ -154,12 +156,13 @@ def _gather(
     if name is not None and len(sources) > 1:
         raise UsageError("--source names one data set; give one SRC, or let folders name theirs")
     found, named, layouts_read = [], set(), set()
-    for src in sources:
+    for given in sources:
+        src = _own_manifest(given) if layout == "auto" else given
         if layout == "manifest" or (layout == "auto" and not _holds_images(src)):
             found.append(_read_manifest(src, layout, root, name))
             continue
-        if root is not None:
-            raise UsageError(f"--root (LEUKCTL_ROOT) is for paths in a manifest, and {src} is none")
+        if root is not None and not inputs.from_environment(root):
+            raise UsageError(f"--root is for paths in a manifest, and {src} is none")
         own = name if name is not None else _name_of(src)
         if own in named:
             raise UsageError(f"two SRC are called {own!r}; prepare them apart, with --source NAME")
@@ -171,6 +174,15 @@ def _gather(
     for warning in layouts.kin(layouts_read):
         streams.warn(warning)
     return found
+
+
+def _own_manifest(src: Path) -> Path:
+    """Return the manifest.csv of a folder that has one, as synth's have, else ``src`` itself."""
+    own = src / "manifest.csv"
+    if not own.is_file():
+        return src
+    streams.note(f"{src}: holds a manifest, which is read; --layout folders reads its folders")
+    return own
 
 
 def _holds_images(src: Path) -> bool:
@@ -238,8 +250,6 @@ def _classes(table: "Table") -> str:
 
 
 def _say_rejected(rejected: "Table", where: Path) -> None:
-    from leukctl.cli import inputs
-
     for path, reason in rejected.rows[:_MOST_REJECTED_SHOWN]:
         inputs.reject(path, reason)
     if len(rejected) > _MOST_REJECTED_SHOWN:

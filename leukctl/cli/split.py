@@ -64,7 +64,7 @@ def split(
 
     if ratios is not None and folds is not None:
         raise UsageError("--ratios or --folds, not both; a second split adds the other column")
-    shares = splits.parse_ratios(ratios or "80,10,10")
+    shares = splits.parse_ratios("80,10,10" if ratios is None else ratios)
     column = "split" if folds is None else "fold"
     with streams.open_input(manifest) as (stream, name):
         table = manifests.read(stream, name, ("label",))

@@ -31,13 +31,13 @@ verbosity = _Verbosity()
 
 def error(message: str) -> None:
     """Print the one line that a failed command ends with."""
-    _say(f"leukctl: error: {message}")
+    _say(files.printable(f"leukctl: error: {message}"))
 
 
 def warn(message: str) -> None:
     """Print a warning; ``-q`` silences it."""
     if not verbosity.quiet:
-        _say(f"leukctl: warning: {message}")
+        _say(files.printable(f"leukctl: warning: {message}"))
 
 
 def note(message: str) -> None:
@@ -56,7 +56,7 @@ def note_scores(metrics: dict[str, Any], folder: Path) -> None:
     """Print a finished run's scores, a line a split."""
     for name, scores in metrics["splits"].items():
         note(
-            f"{folder} {name or 'no split'}: accuracy {scores['accuracy']['value']:.4f}, "
+            f"{folder} {name}: accuracy {scores['accuracy']['value']:.4f}, "
             f"macro F1 {scores['f1_macro']['value']:.4f}, {scores['n']} images"
         )
 
@@ -135,13 +135,13 @@ def _bar(what: str, total: int | None, unit: str) -> Iterator[Advance]:
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        TextColumn("{task.completed:.0f}/{task.total} {task.fields[rate]}", markup=False),
+        TextColumn("{task.completed:.0f}{task.fields[of]} {task.fields[rate]}", markup=False),
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=False,  # that is where data goes
     ) as bar:
-        task = bar.add_task(what, total=total, rate="")
+        task = bar.add_task(what, total=total, rate="", of=f"/{total}" if total is not None else "")
         started = time.monotonic()
         done = 0
 

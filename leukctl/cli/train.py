@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leukctl.training.loop import Epoch
 
 
-Number = TypeVar("Number", int, float)
+Number = TypeVar("Number", int, float, str)
 
 
 def _complete_backbone(incomplete: str) -> list[str]:
@@ -74,12 +74,15 @@ def train(
         int, typer.Option(metavar="N", min=0, help="Epochs of the whole network, at most.")
     ] = 20,
     frozen_lr: Annotated[
-        float, typer.Option(metavar="RATE", help="Learning rate of the frozen stage.")
+        float,
+        typer.Option(metavar="RATE", min=1e-12, max=1e3, help="Learning rate of the frozen stage."),
     ] = 1e-3,
     lr: Annotated[
         float | None,
         typer.Option(
             metavar="RATE",
+            min=1e-12,
+            max=1e3,
             help="Learning rate of the whole network.",
             show_default="1e-4 from weights, 1e-3 from scratch",
         ),
@@ -101,7 +104,10 @@ def train(
     patience: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="End a stage after N epochs without a better val macro F1."
+            metavar="N",
+            min=1,
+            help="End a stage after N epochs without a better val macro F1, or a lower val loss at "
+            "an equal one.",
         ),
     ] = 5,
     seed: options.Seed = 0,
@@ -137,7 +143,7 @@ def train(
 
     origin = Origin(weights, pretrained)
     chosen = training.Options(
-        backbone=backbone or training.architecture_of(weights) or "mobilenetv2",
+        backbone=_or(backbone, training.architecture_of(weights) or "mobilenetv2"),
         origin=origin,
         input_size=input_size,
         augment=augment,
@@ -175,10 +181,9 @@ def _or(given: Number | None, otherwise: Number) -> Number:
 
 def _say_epoch(epoch: "Epoch") -> None:
     streams.note(
-        f"epoch {epoch.epoch:3d} {epoch.stage:8s} "
-        f"loss {epoch.train['loss']:.4f}, val {epoch.val['loss']:.4f}; "
-        f"accuracy {epoch.train['accuracy']:.3f}, val {epoch.val['accuracy']:.3f}; "
-        f"val macro F1 {epoch.val['f1_macro']:.3f}; {epoch.seconds:.1f} s"
+        f"epoch {epoch.epoch:3d} {epoch.stage}: loss {epoch.train['loss']:.3f}, "
+        f"val loss {epoch.val['loss']:.3f}, accuracy {epoch.val['accuracy']:.3f}, "
+        f"F1 {epoch.val['f1_macro']:.3f}; {epoch.seconds:.1f} s"
     )
 
 
@@ -186,7 +191,7 @@ def _say_outcome(outcome: "Outcome", folder: Path) -> int:
     streams.note_scores(outcome.metrics, folder)
     streams.note(
         f"{folder}: epoch {outcome.best_epoch} of {outcome.epochs} kept, "
-        f"{outcome.images_per_s:.0f} images/s"
+        f"trained at {outcome.images_per_s:.0f} images/s"
     )
     if outcome.diverged:
         streams.warn(f"training stopped: {outcome.diverged}; the last good state is kept")

@@ -1,15 +1,16 @@
 """Why a model answered as it did: heatmaps, a method a file, in one registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from leukctl.explaining import maps
 from leukctl.explaining.gradcam import gradcam
 from leukctl.explaining.maps import Heatmap
 from leukctl.explaining.scorecam import scorecam
 from leukctl.images import Rgb
 from leukctl.inference import Predictor
 
-__all__ = ["METHODS", "Heatmap", "Settings"]
+__all__ = ["METHODS", "Heatmap", "Settings", "check"]
 
 
 @dataclass(slots=True)
@@ -32,6 +33,13 @@ def _lime(model: Predictor, image: Rgb, target: int, settings: Settings) -> Heat
     from leukctl.explaining.lime import lime
 
     return lime(model, image, target, settings.samples, settings.batch_size, settings.seed)
+
+
+def check(model: Predictor, methods: Sequence[str]) -> None:
+    """Raise :class:`UsageError` when one of ``methods`` cannot explain this model."""
+    for name in methods:
+        if name != "lime":
+            maps.check_model(model, name)
 
 
 Method = Callable[[Predictor, Rgb, int, Settings], Heatmap]

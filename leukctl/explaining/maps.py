@@ -92,6 +92,16 @@ def network_of(model: Predictor, method: str) -> Network:
     return model.network
 
 
+def check_model(model: Predictor, method: str) -> None:
+    """Raise :class:`UsageError` when there is no feature map for ``method`` to look at."""
+    network = network_of(model, method)
+    size = model.run.backbones[0].input_size
+    with torch.inference_mode():
+        check_map(
+            network.feature_map(torch.zeros(1, 3, *size, device=model.compute.device)), method
+        )
+
+
 def check_map(feature_map: torch.Tensor, method: str) -> torch.Tensor:
     """Return a feature map if it is (N, C, h, w), which class activation maps need."""
     if feature_map.ndim != 4:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from leukctl import files
 from leukctl.preparing import naming
 from leukctl.preparing.work import Job, Outcome
 from leukctl.tables import Table
@@ -55,7 +56,7 @@ def manifest_of(table: Table, jobs: Sequence[Job], outcomes: Sequence[Outcome]) 
         "sha256": [outcomes[i].sha256 for i in kept],
         "prep": [outcomes[i].prep for i in kept],
         "prep_note": [outcomes[i].note for i in kept],
-        "original": [(jobs[i].before and earlier[i]) or jobs[i].source for i in kept],
+        "original": [(jobs[i].before and earlier[i]) or files.utf8(jobs[i].source) for i in kept],
     }
     if "mask" in table:
         columns["mask"] = [jobs[i].mask_target for i in kept]
@@ -69,7 +70,7 @@ def manifest_of(table: Table, jobs: Sequence[Job], outcomes: Sequence[Outcome]) 
 def rejected_of(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Table:
     """Return the table of the images that could not be prepared, each once."""
     rejected = {
-        job.source: outcome.rejected
+        files.utf8(job.source): outcome.rejected
         for job, outcome in zip(jobs, outcomes, strict=True)
         if outcome.rejected
     }

@@ -62,18 +62,23 @@ class Outcome:
 
 
 def prepare_all(
-    jobs: Sequence[Job], chain: Chain, workers: int, on_progress: Callable[[int], None]
+    jobs: Sequence[Job],
+    chain: Chain,
+    workers: int,
+    on_progress: Callable[[int], None],
+    force: bool = False,
 ) -> dict[Job, Outcome]:
     """Return the outcome of every job; the same whatever the number of ``workers``.
 
     Raises OSError where an image cannot be written, and :class:`InputError` where a file that prep
-    did not write stands in the way.
+    did not write stands in the way, or, without ``force``, one that it made of another image or by
+    other steps: an earlier manifest may name it still.
     """
     distinct = list(dict.fromkeys(jobs))
     outcomes: list[Outcome] = []
     # A process takes some tenths of a second to start.
     few = max(1, min(workers, len(distinct) // _CHUNK))
-    work = functools.partial(_prepare_chunk, chain)
+    work = functools.partial(_prepare_chunk, chain, force)
     for chunk in processes.in_order(work, _chunks(distinct), few):
         outcomes += chunk
         on_progress(len(chunk))
@@ -109,11 +114,13 @@ def _with_pixels(jobs: Sequence[Job]) -> Iterator[Task]:
         yield job, pixels
 
 
-def _prepare_chunk(chain: Chain, tasks: Sequence[Task]) -> list[Outcome]:
-    return [prepare(job, chain, pixels) for job, pixels in tasks]
+def _prepare_chunk(chain: Chain, force: bool, tasks: Sequence[Task]) -> list[Outcome]:
+    return [prepare(job, chain, pixels, force) for job, pixels in tasks]
 
 
-def prepare(job: Job, chain: Chain, pixels: images.Rgb | None = None) -> Outcome:
+def prepare(
+    job: Job, chain: Chain, pixels: images.Rgb | None = None, force: bool = False
+) -> Outcome:
     """Prepare one image and its mask, unless the same has been done already.
 
     Args:
@@ -132,7 +139,7 @@ def prepare(job: Job, chain: Chain, pixels: images.Rgb | None = None) -> Outcome
         }
         if mask_data:
             text[_MASK] = images.sha256(mask_data)
-        done = _already_done(job, text)
+        done = _already_done(job, text, force)
         if done is not None:
             return done
         rgb = pixels if pixels is not None else images.decode(data)
@@ -177,15 +184,27 @@ def _make(
     return Outcome(images.sha256(prepared), text[PREP], note)
 
 
-def _already_done(job: Job, text: dict[str, str]) -> Outcome | None:
+def _already_done(job: Job, text: dict[str, str], force: bool) -> Outcome | None:
     """Return the outcome where the targets hold just what would be written, else None."""
     found = _read_target(job, job.target)
     targets = [found, _read_target(job, job.mask_target)] if job.mask_target else [found]
     entries = [images.png_text(data) if data is not None else None for data in targets]
+    for entry, target in zip(entries, (job.target, job.mask_target), strict=False):
+        if not force:
+            _check_own(entry, text, target)
     if any(entry is None or {**entry, _NOTE: ""} != {**text, _NOTE: ""} for entry in entries):
         return None
     note = (entries[0] or {}).get(_NOTE, "")
     return Outcome(images.sha256(found or b""), text[PREP], note, skipped=True)
+
+
+def _check_own(entry: dict[str, str] | None, text: dict[str, str], target: str) -> None:
+    """Raise :class:`InputError` where another manifest's image stands, which still names it."""
+    for key, what in ((_SOURCE, "from another file"), (PREP, "by other steps")):
+        if entry is not None and entry.get(key) != text[key]:
+            raise InputError(
+                f"prepared {what} before; name another --images, or --force", file=target
+            )
 
 
 def _read_target(job: Job, target: str) -> bytes | None:

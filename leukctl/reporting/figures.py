@@ -6,6 +6,7 @@ too. Names of classes are shown as they are: no mathematics is read from them.
 """
 
 import io
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from leukctl.tables import Table
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a6f00", "#000000")
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 LONGEST_NAME = 28
+
+# Where its cache folder cannot be written, matplotlib says so at length; figures come out all the
+# same.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _DPI = 150
 _MAX_NUMBERED = 24

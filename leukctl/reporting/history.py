@@ -15,6 +15,8 @@ def numbers(history: Table, column: str) -> list[float]:
     for index, cell in enumerate(history.column(column)):
         try:
             values.append(float(cell) if cell else math.nan)
+            if column == "epoch" and not math.isfinite(values[-1]):
+                raise ValueError
         except ValueError:
             raise history.error(index, column, f"{cell!r} is no number") from None
     return values

@@ -197,7 +197,9 @@ def _versions(folder: Path) -> dict[str, str]:
         return {}
     content = files.read_json(path)
     versions = content.get("versions") if isinstance(content, dict) else None
-    found = {str(name): str(version) for name, version in (versions or {}).items() if version}
+    if not isinstance(versions, dict):
+        versions = {}
+    found = {str(name): str(version) for name, version in versions.items() if version}
     if isinstance(content, dict) and isinstance(content.get("python"), str):
         found["python"] = content["python"]
     return dict(sorted(found.items()))

@@ -84,9 +84,6 @@ def train(
     rate = len(trainer.train.store) * len(epochs) / (time.monotonic() - training_started)
     model = NetworkPredictor(run, network, compute)
     answers = evaluate(model, table, read, root, options.batch_size, on_progress)
-    runs.clear(folder)
-    write_safetensors(network.state_dict(), folder / runs.WEIGHTS)
-    document = results.write(answers, folder, history(epochs), options.seed)
     environment = runs.environment(
         started,
         time.monotonic(),
@@ -94,8 +91,11 @@ def train(
         epoch_seconds=[round(epoch.seconds, 3) for epoch in epochs],
         images_per_s=round(rate, 2),
     )
-    files.write_json(folder / runs.ENVIRONMENT, environment)
-    runs.write(run, folder)
+    with runs.fresh(folder) as new:
+        write_safetensors(network.state_dict(), new / runs.WEIGHTS)
+        document = results.write(answers, new, history(epochs), options.seed)
+        files.write_json(new / runs.ENVIRONMENT, environment)
+        runs.write(run, new)
     collapsed = results.collapsed(answers)
     return Outcome(document, trainer.best.epoch, len(epochs), collapsed, diverged, rate)
 

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from leukctl import runtime, tensors
 from leukctl.backbones import Network
-from leukctl.errors import LeukctlError
+from leukctl.errors import LeukctlError, UsageError
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
 from leukctl.training.augment import AUGMENTATIONS, augment_batch, mix
@@ -170,13 +170,16 @@ class Trainer:
             lr=stage.learning_rate,
             weight_decay=self.settings.weight_decay,
         )
+        scaler = torch.amp.GradScaler(
+            self.device.type, enabled=self.settings.compute.precision == "fp16"
+        )
         cached = self._cache_features() if stage.frozen and self.settings.augment == "none" else {}
         waited = 0
         for epoch in range(done + 1, done + 1 + stage.epochs):
             rate = stage.learning_rate * _cosine((epoch - done - 1) / stage.epochs)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            train = self._train_epoch(optimizer, epoch, stage.frozen, cached.get("train"))
+            train = self._train_epoch(optimizer, scaler, epoch, stage.frozen, cached.get("train"))
             val = self._evaluate(cached.get("val"))
             waited = 0 if self._keep_if_best(epoch, val) else waited + 1
             yield Epoch(epoch, stage.name, rate, train, val)
@@ -194,6 +197,7 @@ class Trainer:
     def _train_epoch(
         self,
         optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
         epoch: int,
         frozen: bool,
         cached: Features | None,
@@ -201,16 +205,13 @@ class Trainer:
         self.network.train()
         if frozen:
             self.network.backbone.eval()
-        scaler = torch.amp.GradScaler(
-            self.device.type, enabled=self.settings.compute.precision == "fp16"
-        )
         torch.manual_seed(_mix_seed(self.settings.seed, epoch))  # dropout's
         tally = Tally()
         steps = self._feature_steps(cached, epoch) if cached else self._image_steps(epoch, frozen)
         for forward, targets, labels in steps:
             optimizer.zero_grad(set_to_none=True)
             with runtime.autocast(self.settings.compute):
-                logits = forward()
+                logits = self._checked(forward)
                 loss = torch.nn.functional.cross_entropy(
                     logits.float(), targets, label_smoothing=self.settings.label_smoothing
                 )
@@ -220,6 +221,14 @@ class Trainer:
             scaler.update()
             self.on_progress(len(labels))
         return tally.figures()
+
+    def _checked(self, forward: Callable[[], torch.Tensor]) -> torch.Tensor:
+        try:
+            return forward()
+        except ValueError as error:  # BatchNorm has nothing to take a variance of
+            raise UsageError(
+                f"{str(error).splitlines()[0]}; a larger --batch-size or --input-size helps"
+            ) from None
 
     def _image_steps(self, epoch: int, frozen: bool) -> Iterator[Any]:
         settings = self.settings
@@ -231,7 +240,9 @@ class Trainer:
             pixels = self.train.store.get(indices)
             return augment_batch(pixels, indices, settings.augment, settings.seed, epoch)
 
-        for indices, pixels in zip(order, tensors.ordered_map(load, order, 2), strict=True):
+        for indices, pixels in zip(
+            order, tensors.ordered_map(load, order, settings.compute.workers), strict=True
+        ):
             labels = self.train.labels[indices]
             inputs = tensors.normalize(pixels, settings.spec, self.device)
             targets = torch.nn.functional.one_hot(

@@ -1,5 +1,6 @@
 """What a user decides about training."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ class Options:
             Stage("frozen", self.frozen_epochs, self.frozen_lr),
             Stage("finetune", self.epochs, self.lr),
         )
+        rates = (self.frozen_lr, self.lr, self.weight_decay)
+        if not all(math.isfinite(rate) for rate in rates):
+            raise UsageError("learning rates and weight decay must be numbers")
         chosen = [stage for stage in both if stage.epochs > 0]
         if not chosen:
             raise UsageError("no epochs at all; --epochs or --frozen-epochs must be above 0")
