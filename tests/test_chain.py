@@ -111,7 +111,7 @@ def test_real_cells_are_learned_through_the_whole_chain(shared: Path, tmp_path: 
     script = f"""
 leukctl prep cells --images img -o all.csv
 leukctl split all.csv --ratios 60,20,20 -o split.csv
-leukctl train split.csv --weights {weights} --augment none --frozen-epochs 20 \\
+leukctl train split.csv --weights '{weights}' --augment none --frozen-epochs 20 \\
     --frozen-lr 3e-3 --epochs 0 -o run
 leukctl explain run $(ls {cells}/eosinophil/*.jpg | head -n 4) -o maps
 leukctl report run --fail-if 'test.accuracy < 0.75' -o table.md

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -353,7 +354,7 @@ def test_a_full_disk_leaves_nothing_half_written(cells: Path) -> None:
 def test_prep_split_and_balance_make_a_pipeline(cells: Path) -> None:
     for index in range(3, 20):
         picture(cells / "cells" / "ALL" / f"{index}.bmp", index)
-    leukctl = f"{sys.executable} -m leukctl"
+    leukctl = f"{shlex.quote(sys.executable)} -m leukctl"
     line = (
         f"{leukctl} prep cells --images img --steps resize:8 | {leukctl} split - --seed 1 "
         f"| {leukctl} balance - --method oversample > train.csv"
