@@ -175,6 +175,7 @@ def test_choices_are_those_of_the_catalog() -> None:
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
     lines = [f"{'x' * 200}{i}.png,a,S{i % 50}" for i in range(5000)]  # more than a pipe holds
     (tmp_path / "all.csv").write_text("\n".join(["path,label,subject", *lines]) + "\n")
-    line = f"{shlex.quote(sys.executable)} -m leukctl split all.csv -q | head -1; echo ${{PIPESTATUS[0]}}"
+    leukctl = f"{shlex.quote(sys.executable)} -m leukctl"
+    line = f"{leukctl} split all.csv -q | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("path,label,subject,split\n0\n", "")
