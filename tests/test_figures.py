@@ -40,7 +40,7 @@ def test_figures_with_hostile_names_are_drawn_the_same_each_time(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [few("aaa", "aaa"), few("", ""), few("--", "ab")])
-def test_roc_without_two_classes_is_drawn_and_says_so(rows, tmp_path):
+def test_roc_without_two_classes_is_drawn(rows, tmp_path):
     _twice(lambda path: figures.roc(rows, path, "m"), tmp_path)
 
 
