@@ -4,9 +4,9 @@ Importing this module tunes the allocator and OpenMP, then imports torch and set
 torchvision, timm and grad-cam are imported when they are first asked for, after torchvision's
 operators have been looked at.
 
-Measured on two cores: glibc gives every tensor above 32 MiB back to the system when it is freed,
-so that plain CPU torch spends about half its time in page faults. Keeping the memory makes it two
-to four times as fast, at up to 1.5 times the peak memory, with equal results.
+glibc gives every large tensor back to the system when it is freed, so that plain CPU torch spends
+much of its time in page faults. Keeping the memory halved the time of a Score-CAM on two cores,
+with equal results, at the price of a higher peak.
 ``LEUKCTL_MALLOC=default`` leaves the allocator alone; ``OMP_WAIT_POLICY`` or ``GOMP_SPINCOUNT``,
 where set, are left as they are.
 """
