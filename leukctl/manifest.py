@@ -2,8 +2,10 @@
 
 Columns: ``path`` (always needed), ``label``, ``subject``, ``source``, ``split``, ``fold``,
 ``mask``, ``sha256``; ``prep`` (the chain that prepared the image), ``original`` (the file it was
-prepared from) and ``copy`` (which repetition of a path the row is, as random oversampling writes
-it) are leukctl's own. Any other column passes through.
+prepared from), ``parent`` (the ``path`` of the image that an augmented one was made of, whose side
+of every split it must stay on), ``copy`` (which repetition of an image the row is, as random
+oversampling and augmentation write it) and ``weight`` (of a train row in the loss) are leukctl's
+own. Any other column passes through.
 """
 
 import os
