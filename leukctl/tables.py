@@ -10,19 +10,69 @@ import csv
 import gc
 import io
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, overload
 
 from leukctl import files
 from leukctl.errors import InputError
 
 if TYPE_CHECKING:
-    from _csv import Writer
+    from _csv import Reader, Writer
+
+_CHUNK = 8192  # rows that are turned into columns, or columns into rows, at once
+_MOST_SHARED = 2**17  # distinct cells of a column that are looked for again
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-@dataclass(slots=True)
+class Rows(Sequence[list[str]]):
+    """The rows of a table: kept as columns, since a million lists take more room than their text.
+
+    A row that is asked for is a list of its own; to change it changes nothing here.
+    """
+
+    __slots__ = ("columns",)
+
+    def __init__(self, columns: list[list[str]]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    @overload
+    def __getitem__(self, place: int) -> list[str]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[list[str]]: ...
+    def __getitem__(self, place: int | slice) -> list[str] | list[list[str]]:
+        if isinstance(place, slice):
+            return list(Rows([cells[place] for cells in self.columns]))
+        return [cells[place] for cells in self.columns]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return map(list, zip(*self.columns, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == (list(other) if isinstance(other, Rows) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def __iadd__(self, rows: Iterable[Sequence[str]]) -> "Rows":
+        added = list(rows)
+        for width in {*map(len, added)} - {len(self.columns)}:
+            raise ValueError(f"{width} cells for {len(self.columns)} columns")
+        for cells, new in zip(self.columns, zip(*added, strict=True), strict=False):
+            cells += new
+        return self
+
+    def append(self, row: Sequence[str]) -> None:
+        """Add ``row`` at the end."""
+        self += [row]
+
+
 class Table:
     """Rows of text with named columns.
 
@@ -33,10 +83,29 @@ class Table:
         lines: the line of the file on which each row starts, for errors; empty when made here.
     """
 
-    name: str
-    columns: list[str]
-    rows: list[list[str]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    __slots__ = ("columns", "lines", "name", "rows")
+
+    def __init__(
+        self,
+        name: str,
+        columns: list[str],
+        rows: Iterable[Sequence[str]] = (),
+        lines: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.columns = columns
+        self.lines = lines
+        self.rows = Rows([[] for _ in columns])
+        self.rows += rows
+
+    @classmethod
+    def of_columns(
+        cls, name: str, cells: dict[str, list[str]], lines: Sequence[int] = ()
+    ) -> "Table":
+        """Return a table of these columns, which it keeps as its own."""
+        table = cls(name, list(cells), lines=lines)
+        table.rows = Rows(list(cells.values()))
+        return table
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,8 +116,7 @@ class Table:
     def column(self, name: str, default: str | None = None) -> list[str]:
         """Return the cells of column ``name``; where it is missing, ``default`` for every row."""
         if name in self.columns:
-            index = self.columns.index(name)
-            return [row[index] for row in self.rows]
+            return self.rows.columns[self.columns.index(name)].copy()
         if default is None:
             raise self.missing(name)
         return [default] * len(self.rows)
@@ -73,20 +141,20 @@ class Table:
 
     def with_columns(self, **values: Sequence[str]) -> "Table":
         """Return a table with these columns replaced where they stand or added at the end."""
-        columns = [*self.columns, *(name for name in values if name not in self.columns)]
-        places = {columns.index(name): cells for name, cells in values.items()}
-        padding = [""] * (len(columns) - len(self.columns))
-        rows = [row + padding for row in self.rows]
-        for place, cells in places.items():
-            for row, cell in zip(rows, cells, strict=True):
-                row[place] = cell
-        return Table(self.name, columns, rows, list(self.lines))
+        for name, cells in values.items():
+            if len(cells) != len(self):
+                raise ValueError(f"{len(cells)} cells of column {name} for {len(self)} rows")
+        old = dict(zip(self.columns, self.rows.columns, strict=True))
+        made = {name: list(cells) for name, cells in (old | values).items()}
+        return Table.of_columns(self.name, made, self.lines)
 
     def select(self, indices: Iterable[int]) -> "Table":
         """Return the rows at ``indices``, in that order; an index may come twice."""
         chosen = list(indices)
         lines = [self.lines[i] for i in chosen] if self.lines else []
-        return Table(self.name, self.columns, [self.rows[i] for i in chosen], lines)
+        columns = [[cells[i] for i in chosen] for cells in self.rows.columns]
+        made = dict(zip(self.columns, columns, strict=True))
+        return Table.of_columns(self.name, made, lines)
 
 
 def read(stream: IO[str], name: str) -> Table:
@@ -96,28 +164,50 @@ def read(stream: IO[str], name: str) -> Table:
     length than the header, or text that is no CSV.
     """
     reader = csv.reader(_without_bom(stream), strict=True)
-    columns: list[str] = []
     try:
         columns = next(reader, [])
         _check_header(columns, name)
-        rows: list[list[str]] = []
-        lines: list[int] = []
-        start = reader.line_num + 1
         with _no_garbage_collection():
-            for row in reader:
-                if row:
-                    if len(row) != len(columns):
-                        raise InputError(
-                            f"{len(row)} cells where the header has {len(columns)}",
-                            file=name,
-                            line=start,
-                        )
-                    rows.append(row)
-                    lines.append(start)
-                start = reader.line_num + 1
+            return _read_rows(reader, name, columns)
     except csv.Error as error:
         raise InputError(f"not CSV ({error})", file=name, line=reader.line_num) from None
-    return Table(name, columns, rows, lines)
+
+
+def _read_rows(reader: "Reader", name: str, columns: list[str]) -> Table:
+    cells: list[list[str]] = [[] for _ in columns]
+    known: list[dict[str, str]] = [{} for _ in columns]
+    lines: list[int] = []
+    start = reader.line_num + 1
+    while rows := list(itertools.islice(reader, _CHUNK)):
+        starts: Sequence[int] = range(start, reader.line_num + 1)
+        start = reader.line_num + 1
+        if len(starts) != len(rows):
+            starts = _starts(rows, starts[0])
+        if not all(rows):  # empty lines
+            starts = list(itertools.compress(starts, rows))
+            rows = [row for row in rows if row]
+        if {*map(len, rows)} - {len(columns)}:
+            raise _wrong_length(rows, starts, name, len(columns))
+        lines += starts
+        for own, seen, new in zip(cells, known, zip(*rows, strict=True), strict=False):
+            # Equal cells share one string, where a column repeats itself.
+            own += map(seen.setdefault, new, new) if len(seen) < _MOST_SHARED else new
+    return Table.of_columns(name, dict(zip(columns, cells, strict=True)), lines)
+
+
+def _starts(rows: list[list[str]], first: int) -> list[int]:
+    """Return the line on which each row starts, the first on ``first``."""
+    heights = (1 + sum(len(_LINE_END.findall(cell)) for cell in row) for row in rows)
+    return list(itertools.accumulate(heights, initial=first))[:-1]
+
+
+def _wrong_length(
+    rows: list[list[str]], starts: Sequence[int], name: str, width: int
+) -> InputError:
+    line, found = next(
+        (line, len(row)) for line, row in zip(starts, rows, strict=True) if len(row) != width
+    )
+    return InputError(f"{found} cells where the header has {width}", file=name, line=line)
 
 
 def read_path(path: Path) -> Table:
@@ -135,7 +225,23 @@ def write(table: Table, stream: IO[str]) -> None:
     """Write ``table`` as CSV."""
     rows = writer(stream)
     rows.writerow(table.columns)
-    rows.writerows(table.rows)
+    for start in range(0, len(table), _CHUNK):
+        cells = [column[start : start + _CHUNK] for column in table.rows.columns]
+        text = _plain(cells)
+        if text is None:
+            rows.writerows(zip(*cells, strict=True))
+        else:
+            stream.write(text)
+
+
+def _plain(cells: list[list[str]]) -> str | None:
+    """Return rows as CSV text if no cell needs quotes; joining is three times as fast."""
+    height, width = len(cells[0]), len(cells)
+    text = "\n".join([*map(",".join, zip(*cells, strict=True)), ""])
+    separators = (width - 1) * height
+    plain = text.count(",") == separators and text.count("\n") == height
+    # A row of one empty cell needs quotes to be a row.
+    return text if plain and width > 1 and '"' not in text and "\r" not in text else None
 
 
 def writer(stream: IO[str]) -> "Writer":

@@ -94,7 +94,7 @@ def test_columns_are_replaced_where_they_stand_and_added_at_the_end() -> None:
     assert made.columns == ["a", "path", "b", "split"]
     assert made.rows == [["1", "X", "2", "train"], ["3", "Y", "4", "test"]]
     assert table.rows == [["1", "x", "2"], ["3", "y", "4"]]
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="1 cells of column split for 2 rows"):
         table.with_columns(split=["train"])
 
 
@@ -102,6 +102,48 @@ def test_selected_rows_keep_their_lines_and_may_repeat() -> None:
     chosen = read("path\na\nb\nc\n").select([2, 0, 2])
     assert chosen.column("path") == ["c", "a", "c"]
     assert chosen.lines == [4, 2, 4]
+
+
+def test_rows_are_added_read_and_compared_as_lists() -> None:
+    table = Table("t", ["a", "b"], [["1", "x"]])
+    table.rows.append(["2", "y"])
+    table.rows += [["3", "z"], ["4", ""]]
+    assert table.rows[1] == ["2", "y"]
+    assert table.rows[-2:] == [["3", "z"], ["4", ""]]
+    assert table.rows != [["1", "x"]]
+    assert table.column("b") == ["x", "y", "z", ""]
+    for wrong in (["5"], ["5", "", ""]):
+        with pytest.raises(ValueError, match="cells for 2 columns"):
+            table.rows.append(wrong)
+    assert len(table) == 4
+
+
+def test_tables_made_of_one_another_do_not_change_together() -> None:
+    table = read("path\na\nb\n")
+    longer, column = table.with_columns(label=["x", "y"]), table.column("path")
+    longer.rows.append(["c", "z"])
+    column[0] = "changed"
+    table.rows[0][0] = "changed"
+    assert table.rows == [["a"], ["b"]]
+
+
+def test_many_rows_keep_their_lines_and_their_quotes() -> None:
+    """More rows than are taken at once, some of which need quotes, some of two lines."""
+    rows = [
+        [f"{i}.png", ("a\r\nb" if i % 9999 == 5 else "c"), "x" * (i % 3)] for i in range(30_000)
+    ]
+    rows[20_000][2] = "1,2"
+    expected = io.StringIO()
+    csv.writer(expected, lineterminator="\n").writerows([["path", "note", "n"], *rows])
+    text = tables.to_text(Table("t", ["path", "note", "n"], rows))
+    assert text == expected.getvalue()
+    table = read(text)
+    assert table.rows == rows
+    for index in (0, 5, 6, 10_004, 10_005, 29_999):
+        before = text.index(f"\n{index}.png,") + 1
+        assert table.lines[index] == text.count("\n", 0, before) + 1
+    with pytest.raises(InputError, match=f"line {text.count(chr(10)) + 2}: 1 cells"):
+        read(text + "\n" + "short\n")
 
 
 def test_foreign_columns_and_bytes_pass_through_untouched(tmp_path: Path) -> None:
