@@ -35,24 +35,43 @@ def check(table: Table, require: tuple[str, ...] = ()) -> Table:
     or a fold that is no number.
     """
     table.require("path", *require)
-    copies = table.column("copy", "")
+    _check_paths(table)
+    # Sets first: a million rows are looked at one by one only where something is wrong.
+    if unknown := {*table.column("split", "")} - {"", *catalog.SPLITS}:
+        split, index = _first(table, "split", unknown)
+        known = ", ".join(catalog.SPLITS)
+        raise table.error(index, "split", f"unknown split {split!r} (known: {known})")
+    folds = {*table.column("fold", "")} - {""}
+    if wrong := {fold for fold in folds if not (fold.isascii() and fold.isdigit())}:
+        fold, index = _first(table, "fold", wrong)
+        raise table.error(index, "fold", f"{fold!r} is no fold number (0, 1, 2 …)")
+    return table
+
+
+def _first(table: Table, column: str, wanted: set[str]) -> tuple[str, int]:
+    """Return the first cell of ``column`` that is among ``wanted``, and its row."""
+    cells = table.column(column)
+    return next((cell, index) for index, cell in enumerate(cells) if cell in wanted)
+
+
+def _check_paths(table: Table) -> None:
+    paths = table.column("path")
+    distinct = set(paths)
+    if "" in distinct:
+        raise table.error(paths.index(""), "path", "empty")
+    if len(distinct) < len(paths):
+        _check_copies(table, paths)
+    if wrong := {path for path in distinct if "\0" in path}:
+        raise table.error(_first(table, "path", wrong)[1], "path", "holds a NUL byte")
+
+
+def _check_copies(table: Table, paths: list[str]) -> None:
     seen: dict[tuple[str, str], int] = {}
-    for index, path in enumerate(table.column("path")):
-        if not path or "\0" in path:
-            raise table.error(index, "path", "empty" if not path else "holds a NUL byte")
-        first = seen.setdefault((path, copies[index]), index)
+    for index, key in enumerate(zip(paths, table.column("copy", ""), strict=True)):
+        first = seen.setdefault(key, index)
         if first != index:
             where = f"on line {table.lines[first]} too" if table.lines else "there twice"
-            raise table.error(index, "path", f"{path!r} stands {where}")
-    for index, split in enumerate(table.column("split", "")):
-        if split and split not in catalog.SPLITS:
-            raise table.error(
-                index, "split", f"unknown split {split!r} (known: {', '.join(catalog.SPLITS)})"
-            )
-    for index, fold in enumerate(table.column("fold", "")):
-        if fold and not (fold.isascii() and fold.isdigit()):
-            raise table.error(index, "fold", f"{fold!r} is no fold number (0, 1, 2 …)")
-    return table
+            raise table.error(index, "path", f"{key[0]!r} stands {where}")
 
 
 def image_paths(table: Table, root: Path | None = None) -> list[Path]:
