@@ -56,6 +56,20 @@ AUGMENTATIONS = {
 BALANCING = {
     "undersample": "drop rows of the larger classes",
     "oversample": "repeat rows of the smaller classes",
+    "augment": "make new images for the smaller classes",
+    "weights": "weigh rows inversely to the size of their class",
+}
+BALANCING_TARGETS = {
+    "min": "the smallest class's train rows",
+    "max": "the largest class's train rows",
+    "mean": "the classes' mean, rounded",
+}
+FLIPS = ("none", "horizontal", "vertical", "both")
+FILLS = {
+    "reflect": "the image mirrored at its edge, the edge itself once",
+    "edge": "the pixels of the edge",
+    "black": "black",
+    "white": "white",
 }
 
 SPLIT_UNITS = {

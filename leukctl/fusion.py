@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from leukctl import backbones, files, inference, manifest, predictions, results, runs, tensors
 from leukctl.backbones import Origin
 from leukctl.backbones.weights import write_safetensors
+from leukctl.balancing import weights as row_weights
 from leukctl.errors import ImageError, InputError, UsageError
 from leukctl.inference import FeatureExtractor, NetworkPredictor
 from leukctl.runs import BackboneSpec, Run
@@ -95,7 +96,8 @@ def fuse(
     """Fit the classifier on the train rows, and write the run into ``folder``.
 
     Returns the content of metrics.json. Raises :class:`InputError` for a manifest that cannot be
-    learned from or an image that cannot be read.
+    learned from (:func:`leukctl.manifest.learnable`, :func:`leukctl.balancing.weights.learned`) or
+    an image that cannot be read.
     """
     started = time.monotonic()
     run = Run(
@@ -104,7 +106,7 @@ def fuse(
         backbones=[spec for _, spec in sources],
         head={"classifier": "xgboost", **asdict(trees)},
         prep=manifest.prep_chain(table),
-        options=options,
+        options={**options, "weighted": row_weights.COLUMN in table},
         manifest_sha256=manifest_sha256,
         seed=seed,
         folder=folder,
@@ -175,13 +177,16 @@ def fit(
 ) -> Any:
     """Return an XGBoost booster fitted on the train rows of ``table``, repetitions included.
 
+    A column ``weight`` weighs the rows.
+
     Args:
         features: (N, D) of the rows of ``chosen``, each image once.
     """
     import xgboost
 
     place = {path: index for index, path in enumerate(chosen.column("path"))}
-    train = table.select(manifest.rows_of_split(table, "train"))
+    learned, weights = row_weights.learned(table)
+    train = table.select(learned)
     rows = [place[path] for path in train.column("path")]
     labels = [classes.index(label) for label in train.column("label")]
     parameters = {
@@ -194,4 +199,5 @@ def fit(
         "tree_method": "hist",
         "seed": seed,
     }
-    return xgboost.train(parameters, xgboost.DMatrix(features[rows], labels), trees.trees)
+    matrix = xgboost.DMatrix(features[rows], labels, weight=weights)
+    return xgboost.train(parameters, matrix, trees.trees)

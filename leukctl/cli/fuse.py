@@ -50,7 +50,8 @@ def fuse(
     """Classify by the features of several backbones at once.
 
     Pools the last feature map of each backbone, sets the vectors side by side, and fits XGBoost
-    on the train rows. The run folder is one that predict and report take.
+    on the train rows, weighted by the column weight where there is one. The run folder is one
+    that predict and report take.
 
     \b
     Example:
@@ -68,6 +69,7 @@ def fuse(
     from leukctl import runs as run_folders
 
     manifests.learnable(table, ("train",), root)
+    inputs.check_weights(table)
     run_folders.check_free(output, force)
     # What can be refused has been; now torch, which takes its time.
     from leukctl import fusion, runtime

@@ -65,6 +65,24 @@ def _images(given: Path) -> Iterator[Path]:
     yield from (given / path for path in layouts.list_folder(given).images)
 
 
+def check_weights(table: Table) -> None:
+    """Check the weights of the train rows, and say that they are honored."""
+    from leukctl.balancing import weights
+
+    learned, values = weights.learned(table)
+    if values is None:
+        return
+    left_out = len(manifest.rows_of_split(table, "train")) - len(learned)
+    zeros = f"; {left_out} rows of weight 0 are left out" if left_out else ""
+    streams.note(
+        f"train rows are weighted by the column weight, {values.min():.4g} to {values.max():.4g} "
+        f"times the mean{zeros}"
+    )
+    gone = {*manifest.classes(table)} - {*table.select(learned).column("label")}
+    for label in sorted(gone):
+        streams.warn(f"class {label!r}: all its train rows have weight 0, so it is never learned")
+
+
 def reject(path: object, reason: object) -> None:
     """Say on standard error that an image was left out, and why."""
     streams.error(f"{path}: {reason}; left out")

@@ -77,6 +77,12 @@ Precision = Annotated[
 BatchSize = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Images in a batch.")
 ]
+AllowRejected = Annotated[
+    int,
+    typer.Option(
+        "--allow-rejected", metavar="N", min=0, help="Exit 0 with up to N images rejected."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Raw = Annotated[

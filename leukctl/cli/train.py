@@ -124,6 +124,9 @@ def train(
     looked at once, at the end. The run folder holds the model, its predictions, metrics and
     figures. Exit status 1: the model collapsed to one class, or its loss became NaN.
 
+    A column weight, as balance writes it, weighs train rows in the loss; a row of weight 0 is not
+    learned from.
+
     \b
     Example:
       leukctl train balanced.csv --backbone mobilenetv2 \\
@@ -136,6 +139,7 @@ def train(
     from leukctl import runs
 
     manifests.learnable(table, ("train", "val"), root)
+    inputs.check_weights(table)
     runs.check_free(output, force)
     # What can be refused has been; now torch, which takes its time.
     from leukctl import runtime, training

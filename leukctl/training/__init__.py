@@ -11,6 +11,7 @@ import numpy as np
 from leukctl import backbones, files, inference, manifest, predictions, results, runs, runtime
 from leukctl.backbones import Network
 from leukctl.backbones.weights import write_safetensors
+from leukctl.balancing import weights as row_weights
 from leukctl.errors import InputError
 from leukctl.inference import NetworkPredictor
 from leukctl.predictions import Predictions
@@ -68,11 +69,14 @@ def train(
     """Train as ``options`` say and write the run into ``folder``, ``run.json`` last.
 
     The state kept is the one with the best macro F1 on the rows whose split is val; test rows
-    are read once, at the end.
+    are read once, at the end. A column ``weight`` weighs the train rows in the loss: that of a
+    batch is the mean of weight times cross-entropy, the weights having a mean of 1; rows of weight
+    0 are not learned from.
 
     Raises :class:`InputError` for a manifest that cannot be learned from
-    (:func:`leukctl.manifest.learnable`) or an image that cannot be read, and
-    :class:`DivergedError` when the loss is no number before there is a good state.
+    (:func:`leukctl.manifest.learnable`, :func:`leukctl.balancing.weights.learned`) or an image that
+    cannot be read, and :class:`DivergedError` when the loss is no number before there is a good
+    state.
     """
     started = time.monotonic()
     classes = manifest.learnable(table, ("train", "val"), root)
@@ -120,7 +124,7 @@ def _start(
         backbones=[spec],
         head=head,
         prep=manifest.prep_chain(table),
-        options=options.plain(compute),
+        options={**options.plain(compute), "weighted": row_weights.COLUMN in table},
         manifest_sha256=manifest_sha256,
         seed=options.seed,
         folder=folder,
@@ -141,13 +145,16 @@ def _trainer(
     """Return what trains the network, its images read."""
     spec = run.backbones[0]
     splits = []
-    for name in ("train", "val"):
-        rows = table.select(manifest.rows_of_split(table, name))
+    learned, weights = row_weights.learned(table)
+    chosen = {"train": learned, "val": manifest.rows_of_split(table, "val")}
+    for name, indices in chosen.items():
+        rows = table.select(indices)
         paths = manifest.image_paths(rows, root)
         labels = [run.classes.index(label) for label in rows.column("label")]
         store = ImageStore(paths, read, spec.input_size, compute.workers)
         store.preload(on_progress)
-        splits.append(Split(store, np.array(labels, np.int64)))
+        own = weights if name == "train" else None
+        splits.append(Split(store, np.array(labels, np.int64), own))
     settings = Settings(
         batch_size=options.batch_size,
         augment=options.augment,

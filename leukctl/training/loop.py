@@ -61,10 +61,17 @@ class Settings:
 
 @dataclass(slots=True)
 class Split:
-    """Images of one split with their labels, int64 (N,)."""
+    """Images of one split.
+
+    Attributes:
+        labels: int64 (N,).
+        weights: of each image in the training loss, float64 (N,) with a mean of 1; None weighs
+            all alike.
+    """
 
     store: ImageStore
     labels: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(slots=True)
@@ -144,6 +151,7 @@ class Trainer:
         self.on_progress = on_progress
         self.best = Best()
         self.classes = network.classes
+        self.targets = soft_targets(train, network.classes, settings.label_smoothing)
 
     def run(self, stages: list[Stage]) -> Iterator[Epoch]:
         """Yield the epochs of all stages; each stage goes on from the best state so far.
@@ -212,9 +220,7 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
             with runtime.autocast(self.settings.compute):
                 logits = self._checked(forward)
-                loss = torch.nn.functional.cross_entropy(
-                    logits.float(), targets, label_smoothing=self.settings.label_smoothing
-                )
+                loss = torch.nn.functional.cross_entropy(logits.float(), targets)
             tally.add(loss.item(), logits, labels)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
@@ -245,9 +251,7 @@ class Trainer:
         ):
             labels = self.train.labels[indices]
             inputs = tensors.normalize(pixels, settings.spec, self.device)
-            targets = torch.nn.functional.one_hot(
-                torch.from_numpy(labels).to(self.device), self.classes
-            ).float()
+            targets = self.targets[indices].to(self.device)
             if mixes:
                 inputs, targets = mix(inputs, targets, random)
             yield (lambda x=inputs: self._logits(x, frozen)), targets, labels
@@ -265,7 +269,7 @@ class Trainer:
         for indices in batches(len(features), self.settings.batch_size, random):
             chosen = torch.from_numpy(indices)
             inputs = features[chosen].to(self.device)
-            targets = labels[chosen].to(self.device)
+            targets = self.targets[chosen].to(self.device)
             yield (lambda x=inputs: self.network.head(x)), targets, labels[chosen].numpy()
 
     def _cache_features(self) -> dict[str, Features]:
@@ -303,6 +307,20 @@ class Trainer:
                 loss = torch.nn.functional.cross_entropy(logits, targets)
                 tally.add(loss.item(), logits, labels)
         return tally.figures()
+
+
+def soft_targets(split: Split, classes: int, smoothing: float) -> torch.Tensor:
+    """Return what the loss compares the answers with, float32 (N, K): one-hot, smoothed, weighted.
+
+    Cross-entropy is linear in its targets, so that a weight may stand here as well as before the
+    loss; and MixUp, which mixes targets, then mixes the weights of a pair by its share.
+    """
+    labels = torch.from_numpy(split.labels)
+    targets = torch.nn.functional.one_hot(labels, classes).float()
+    targets = targets * (1 - smoothing) + smoothing / classes
+    if split.weights is None:
+        return targets
+    return targets * torch.from_numpy(split.weights).float()[:, None]
 
 
 def _cosine(progress: float) -> float:
