@@ -1,7 +1,8 @@
 """Bytes → uint8 RGB (H, W, 3), safely; uint8 RGB → PNG.
 
-Pillow decodes: it finds truncation, applies CMYK profiles of Adobe's JPEG, and was within a sixth
-of OpenCV's speed on 360x363 JPEG and equal on PNG. OpenCV encodes, three times faster.
+Pillow decodes: it finds truncation, reads Adobe's CMYK, and, unlike OpenCV, leaves standard error
+to others when a JPEG is damaged; on 640x480 JPEG it takes a third longer. OpenCV encodes, three
+times faster.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from leukctl.errors import ImageError
 
@@ -29,7 +30,16 @@ MAX_PIXELS = 100_000_000
 # Pillow can read formats that start other programs (EPS); hostile input gets none of them.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_LEVEL = 1
+
+# Paeth's filter leaves little for zlib to match but runs, as of black ground. Against all filters
+# with matching, at the same level: up to a fifth smaller and a quarter faster on stained cells.
+_PNG_OPTIONS = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
+
+_ORIENTATION = ExifTags.Base.Orientation
 
 # Otherwise only the commonest formats are known to Image.open when it is told where to look.
 Image.init()
@@ -72,7 +82,7 @@ def decode(data: bytes) -> Rgb:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check_size(*image.size)
                 image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                return _to_rgb(_upright(image))
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -92,7 +102,15 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError(f"{width}x{height} pixels, more than {MAX_PIXELS // 10**6} million")
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    # Looked at first, since exif_transpose copies what needs no turning.
+    turned = image.getexif().get(_ORIENTATION, 1) != 1
+    return ImageOps.exif_transpose(image) if turned else image
+
+
 def _to_rgb(image: Image.Image) -> Rgb:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return np.array(image)
     if image.mode == "F":
         raise ImageError("floating-point pixels, whose scale is unknown")
     if image.mode == "I" or image.mode.startswith("I;16"):
@@ -119,16 +137,15 @@ def encode_png(rgb: NDArray[np.uint8], text: Mapping[str, str] | None = None) ->
         text: keys and values (Latin-1) kept in the file as ``tEXt`` chunks.
     """
     pixels = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    done, buffer = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
+    done, buffer = cv2.imencode(".png", pixels, _PNG_OPTIONS)
     if not done:
         raise ImageError("could not be written as PNG")
-    data = bytes(buffer)
     chunks = b"".join(
         _chunk(b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
         for key, value in (text or {}).items()
     )
     header_end = len(_PNG_SIGNATURE) + 12 + 13
-    return data[:header_end] + chunks + data[header_end:]
+    return b"".join((buffer[:header_end].data, chunks, buffer[header_end:].data))
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

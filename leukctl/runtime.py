@@ -11,34 +11,17 @@ with equal results, at the price of a higher peak.
 where set, are left as they are.
 """
 
-import ctypes
 import importlib
 import importlib.machinery
 import importlib.util
 import os
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leukctl.errors import DeviceError, UsageError
+from leukctl.processes import keep_memory
 from leukctl.processes import processors as processors
-
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-
-
-def _tune_allocator() -> bool:
-    """Let glibc keep freed memory; return whether it was done."""
-    if os.environ.get("LEUKCTL_MALLOC") == "default":
-        return False
-    try:
-        libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018 - musl, macOS and Windows have no such symbol
-        mallopt: Callable[[int, int], int] = libc.mallopt
-    except (OSError, TypeError, AttributeError):
-        return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def _calm_openmp() -> None:
@@ -52,7 +35,7 @@ def _calm_openmp() -> None:
         os.environ["GOMP_SPINCOUNT"] = "4000"
 
 
-allocator_tuned = _tune_allocator()
+allocator_tuned = keep_memory()
 _calm_openmp()
 
 import torch as torch  # noqa: E402 - after the two, which is the point
