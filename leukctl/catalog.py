@@ -23,9 +23,15 @@ LAYOUTS = {
 }
 
 STEPS = {
-    "resize": "resize:SIZE or resize:WIDTHxHEIGHT, exact",
+    "resize": "resize:SIZE or resize:WIDTHxHEIGHT, exact; with fit=pad, keeping the aspect",
     "zoom": "zoom:FACTOR, keep the central part",
-    "roi": "roi or roi:margin=0.1, crop to the bounding box of the largest stained contour",
+    "square": "square or square:crop, pad the shorter side or crop the longer",
+    "roi": "roi or roi:margin=0.1, crop to the bounding box of the largest contour of a mask",
+    "segment": "segment:hsv, segment:nucleus or segment:cell, blacken the rest",
+    "denoise": "denoise:median, denoise:gaussian or denoise:nlm",
+    "contrast": "contrast:clahe or contrast:stretch",
+    "emboss": "emboss or emboss:STRENGTH, relief",
+    "stain": "stain:macenko or stain:reinhard, colors of a reference",
 }
 
 # What the papers call a network → what timm calls it. Any other timm name works as it stands.
@@ -76,6 +82,14 @@ SPLIT_UNITS = {
     "auto": "subject when every row has one, else image",
     "subject": "a subject never stands in two splits",
     "image": "every image for itself; identical files stay together",
+}
+
+# What the label may be told from without a cell's shape → how sentences call it.
+SHORTCUTS = {
+    "color": "the colors of the whole image, cells included",
+    "background": "the colors of the background alone",
+    "file": "the facts of the file alone (size, format, compression, marks at the border)",
+    "source": "the source alone",
 }
 
 METHODS = {

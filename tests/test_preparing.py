@@ -63,7 +63,7 @@ def test_canonical_text_reads_back_to_the_same_chain(text: str, canonical: str) 
         ("zoom:half", "factor must be"),
         ("zoom:0.5:0.5", "more parameters than 1"),
         ("zoom:0.5:factor=0.5", "factor is given twice"),
-        ("roi:edge=1", r"unknown parameter 'edge' \(known: margin, minarea\)"),
+        ("roi:edge=1", r"unknown parameter 'edge' \(known: margin, minarea, mask\)"),
     ],
 )
 def test_a_wrong_step_is_named_in_one_line(text: str, message: str) -> None:

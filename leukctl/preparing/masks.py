@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl.preparing.geometry import Mask, Rgb
+from leukctl.preparing.geometry import Mask, Rgb, edge
 
 BLACK = 20  # no channel above it: the ground of segmented images, JPEG's ringing included
 
@@ -59,8 +59,7 @@ def cell(rgb: Rgb) -> Mask | None:
 
 def on_black(rgb: Rgb) -> bool:
     """Return whether most of the picture's edge is black, as segmentation leaves it."""
-    edge = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
-    return bool((edge.max(axis=1) <= BLACK).mean() > 0.5)
+    return bool((edge(rgb).max(axis=1) <= BLACK).mean() > 0.5)
 
 
 def not_black(rgb: Rgb) -> Mask:

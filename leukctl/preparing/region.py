@@ -1,54 +1,72 @@
-"""The region of interest: the box around the largest stained contour."""
+"""The region of interest: the box around the largest contour of a mask."""
+
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl.preparing.geometry import Mask, Result, Rgb, crop
+from leukctl.preparing import masks
+from leukctl.preparing.geometry import Box, Mask, Result, Rgb, crop, edge
+from leukctl.preparing.segment import inside as inside_hsv
 
 # A box needs no finer picture, and a coarse one has less noise.
 _WORKING_SIDE = 256
-_BLACK = 20  # no channel above it: the ground of segmented images, JPEG's ringing included
 _GAP = 0.1  # of the shorter side
 _LEAST_CONTRAST = 8.0  # in units of Lab, between the means of stained and other pixels
 
+Masker = Callable[..., NDArray[np.uint8] | None]
 
-def roi(rgb: Rgb, mask: Mask | None, *, margin: float, minarea: float) -> Result:
-    """Crop to the bounding box of the largest stained contour (Altalhi et al. 2026).
+
+NOT_FOUND = "no stained region, whole frame kept"
+
+
+def roi(rgb: Rgb, mask: Mask | None, /, **locating: Any) -> Result:
+    """Crop to the bounding box of the largest contour of a mask (Altalhi et al. 2026).
+
+    Args:
+        locating: what :func:`locate` takes.
+
+    Where there is no such contour the whole frame is returned, with a note.
+    """
+    box = locate(rgb, **locating)
+    return crop(rgb, mask, box) if box is not None else (rgb, mask, NOT_FOUND)
+
+
+def locate(rgb: Rgb, *, margin: float, minarea: float, **masking: Any) -> Box | None:
+    """Return (left, top, right, bottom) to crop to, None without a contour.
 
     Args:
         margin: added on each side, as a share of the box's width and height.
         minarea: the smallest contour that counts, as a share of the frame's area.
-
-    Where there is no such contour the whole frame is returned, with a note.
+        masking: ``mask``, one of :data:`MASKS`, and what that one takes.
     """
-    box = find_box(rgb, minarea)
+    box = find_box(rgb, minarea, **masking)
     if box is None:
-        return rgb, mask, "no stained region, whole frame kept"
+        return None
     left, top, right, bottom = box
-    height, width = rgb.shape[:2]
     across, down = round((right - left) * margin), round((bottom - top) * margin)
-    wider = (
+    return (
         max(0, left - across),
         max(0, top - down),
-        min(width, right + across),
-        min(height, bottom + down),
+        min(rgb.shape[1], right + across),
+        min(rgb.shape[0], bottom + down),
     )
-    return crop(rgb, mask, wider)
 
 
-def find_box(rgb: Rgb, minarea: float) -> tuple[int, int, int, int] | None:
-    """Return (left, top, right, bottom) of the largest stained contour, None without one."""
+def find_box(rgb: Rgb, minarea: float, mask: str = "auto", **masking: Any) -> Box | None:
+    """Return (left, top, right, bottom) of the largest contour of a mask, None without one."""
     height, width = rgb.shape[:2]
     scale = min(1.0, _WORKING_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
-    stained = stained_pixels(np.asarray(small, np.uint8))
-    if stained is None:
+    found = MASKS[mask](np.asarray(small, np.uint8), **masking)
+    if found is None:
         return None
-    contours, _ = cv2.findContours(stained, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(_whole(found), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = max(contours, key=cv2.contourArea, default=None)
-    if largest is None or cv2.contourArea(largest) < max(minarea * stained.size, 1):
+    if largest is None or cv2.contourArea(largest) < max(minarea * found.size, 1):
         return None
     x, y, w, h = cv2.boundingRect(largest)
     return (
@@ -59,37 +77,45 @@ def find_box(rgb: Rgb, minarea: float) -> tuple[int, int, int, int] | None:
     )
 
 
-def stained_pixels(rgb: Rgb) -> NDArray[np.uint8] | None:
-    """Return what is stained as uint8 (H, W), 0 or 1; None where nothing stands out.
+def _whole(mask: Mask) -> Mask:
+    """Return the mask without specks, its gaps up to a tenth of the frame closed.
 
-    On black ground that is all that is not black. Elsewhere it is what Otsu's threshold separates
-    on a* - b* of CIE Lab: Romanowsky stains turn nuclei purple (a* high, b* low), red cells and
-    ground less so, whatever the light. Specks go; gaps up to a tenth of the frame close, so that
-    the lobes of one nucleus stay together.
+    So the lobes of one nucleus stay together.
     """
-    stained = _not_black(rgb) if _on_black(rgb) else _purple(rgb)
-    if stained is None:
-        return None
     speck = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    reach = max(1, round(min(rgb.shape[:2]) * _GAP / 2))
+    reach = max(1, round(min(mask.shape) * _GAP / 2))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    opened = cv2.morphologyEx(stained, cv2.MORPH_OPEN, speck)
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, speck)
     # With room around, or closing would take the frame's edge for stain.
-    roomy = np.pad(opened, reach)
-    closed = cv2.morphologyEx(roomy, cv2.MORPH_CLOSE, disk)
+    closed = cv2.morphologyEx(np.pad(opened, reach), cv2.MORPH_CLOSE, disk)
     return np.ascontiguousarray(closed[reach:-reach, reach:-reach], np.uint8)
 
 
-def _on_black(rgb: Rgb) -> bool:
-    edge = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
-    return bool((edge.max(axis=1) <= _BLACK).mean() > 0.5)
+def auto(rgb: Rgb) -> Mask | None:
+    """Return what is not black on black ground, what is purple elsewhere.
+
+    Purple is what Otsu's threshold separates on a* - b* of CIE Lab: Romanowsky stains turn nuclei
+    purple (a* high, b* low), red cells and ground less so, whatever the light.
+    """
+    return masks.not_black(rgb) if masks.on_black(rgb) else _purple(rgb)
 
 
-def _not_black(rgb: Rgb) -> NDArray[np.uint8]:
-    return (rgb.max(axis=2) > _BLACK).astype(np.uint8)
+def otsu(rgb: Rgb) -> Mask | None:
+    """Return what Otsu's threshold separates on lightness: the side that the edge has less of."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    level, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if not light.any() or light.all():
+        return None
+    outside = cv2.cvtColor(edge(rgb)[None], cv2.COLOR_RGB2GRAY) > level
+    return np.asarray(1 - light if outside.mean() > 0.5 else light, np.uint8)
 
 
-def _purple(rgb: Rgb) -> NDArray[np.uint8] | None:
+def black(rgb: Rgb, *, level: int) -> Mask:
+    """Return the pixels that have a channel above ``level``."""
+    return (rgb.max(axis=2) > level).astype(np.uint8)
+
+
+def _purple(rgb: Rgb) -> Mask | None:
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     purple = cv2.GaussianBlur(lab[:, :, 1] - lab[:, :, 2], (5, 5), 0)
     low, high = purple.min(), purple.max()
@@ -100,3 +126,13 @@ def _purple(rgb: Rgb) -> NDArray[np.uint8] | None:
     inside = stained.astype(bool)
     contrast = purple[inside].mean() - purple[~inside].mean()
     return inside.astype(np.uint8) if contrast >= _LEAST_CONTRAST else None
+
+
+MASKS: dict[str, Masker] = {
+    "auto": auto,
+    "otsu": otsu,
+    "hsv": inside_hsv,
+    "black": black,
+    "nucleus": masks.nucleus,
+    "cell": masks.cell,
+}
