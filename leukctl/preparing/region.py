@@ -87,7 +87,8 @@ def _whole(mask: Mask) -> Mask:
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, speck)
     # With room around, or closing would take the frame's edge for stain.
-    closed = cv2.morphologyEx(np.pad(opened, reach), cv2.MORPH_CLOSE, disk)
+    roomy = cv2.copyMakeBorder(opened, *(reach,) * 4, cv2.BORDER_CONSTANT, value=0)
+    closed = cv2.morphologyEx(roomy, cv2.MORPH_CLOSE, disk)
     return np.ascontiguousarray(closed[reach:-reach, reach:-reach], np.uint8)
 
 
