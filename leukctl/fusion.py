@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import backbones, files, inference, manifest, predictions, results, runs, tensors
+from leukctl import (
+    backbones,
+    files,
+    inference,
+    manifest,
+    predictions,
+    processes,
+    results,
+    runs,
+    tensors,
+)
 from leukctl.backbones import Origin
 from leukctl.backbones.weights import write_safetensors
 from leukctl.balancing import weights as row_weights
@@ -156,7 +166,7 @@ def extract(
     """Return the fused features of images, float32 (N, D1 + D2 + …)."""
     parts = []
     images = tensors.read_many(paths, read, extractors[0].compute.workers)
-    for chunk in tensors.chunks(images, batch_size):
+    for chunk in processes.chunks(images, batch_size):
         rgbs = []
         for path, image in chunk:
             if isinstance(image, ImageError):

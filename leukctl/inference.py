@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import backbones, runs, runtime, tensors
+from leukctl import backbones, processes, runs, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.backbones.weights import check_fit, read_safetensors
 from leukctl.errors import ImageError, InputError, UsageError, WeightsError
@@ -180,7 +180,7 @@ def predict(
     not grow with their number.
     """
     images = tensors.read_many(paths, read, predictor.compute.workers)
-    for chunk in tensors.chunks(images, batch_size):
+    for chunk in processes.chunks(images, batch_size):
         good = [image for _, image in chunk if not isinstance(image, ImageError)]
         answers = iter(predictor.probabilities(good) if good else ())
         for path, image in chunk:

@@ -63,6 +63,13 @@ def _settle() -> None:
     keep_memory()
 
 
+def chunks(items: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    """Yield lists of ``size`` items, the last perhaps shorter."""
+    rest = iter(items)
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk
+
+
 def in_order(
     work: Callable[[Job], Result], jobs: Iterable[Job], workers: int
 ) -> Generator[Result, None, None]:

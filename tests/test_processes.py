@@ -47,3 +47,7 @@ def test_a_killed_process_is_told_in_words() -> None:
 
 def test_there_is_a_processor() -> None:
     assert 1 <= processes.processors() <= (os.cpu_count() or 1)
+
+
+def test_chunks_cut_a_stream() -> None:
+    assert list(processes.chunks(iter(range(5)), 2)) == [[0, 1], [2, 3], [4]]

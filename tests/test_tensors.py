@@ -82,7 +82,3 @@ def test_the_runs_chain_is_applied_to_what_it_did_not_prepare(
     path = tmp_path / "image.png"
     path.write_bytes(images.encode_png(np.zeros((4, 4, 3), np.uint8), text))
     assert Reader(chain, raw)(path).shape[0] == expected
-
-
-def test_chunks_cut_a_stream() -> None:
-    assert list(tensors.chunks(iter(range(5)), 2)) == [[0, 1], [2, 3], [4]]
