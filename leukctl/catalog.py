@@ -34,6 +34,15 @@ STEPS = {
     "stain": "stain:macenko or stain:reinhard, colors of a reference",
 }
 
+# Paper → its preparation, as a chain of the steps above.
+RECIPES = {
+    "digiammarco2024": "resize:256,zoom:0.6,resize:224",
+    "altalhi2026": "denoise:median,roi,resize:224",
+    "muduli2025": "resize:224",
+    "patel2025": "segment:hsv,resize:224",
+    "khan2024": "roi,contrast:stretch,emboss,resize:700x600",
+}
+
 # What the papers call a network → what timm calls it. Any other timm name works as it stands.
 BACKBONES = {
     "densenet121": "densenet121",
@@ -79,9 +88,12 @@ FILLS = {
 }
 
 SPLIT_UNITS = {
-    "auto": "subject when every row has one, else image",
+    "auto": "the first of subject, group:group and near-duplicate that the manifest allows",
     "subject": "a subject never stands in two splits",
+    "source": "a source never stands in two splits",
+    "group:COLUMN": "rows with equal cells of COLUMN stay together",
     "image": "every image for itself; identical files stay together",
+    "near-duplicate": "images that look alike stay together; fills the column group",
 }
 
 # What the label may be told from without a cell's shape → how sentences call it.

@@ -11,6 +11,7 @@ from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from leukctl.layouts import Found, Listing
+    from leukctl.preparing import Chain
     from leukctl.preparing.work import Job, Outcome
     from leukctl.tables import Table
 
@@ -48,14 +49,18 @@ def prep(
         ),
     ] = "auto",
     steps: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--steps",
             metavar="STEP,STEP…",
-            help="resize:SIZE or resize:WIDTHxHEIGHT; zoom:FACTOR; roi[:margin=M][:minarea=A]; "
-            "'' changes the format alone.",
+            help="Of those above, in the order given; '' changes the format alone.",
+            show_default="resize:224",
         ),
-    ] = "resize:224",
+    ] = None,
+    recipe: Annotated[
+        Literal["digiammarco2024", "altalhi2026", "muduli2025", "patel2025", "khan2024"] | None,
+        typer.Option("--recipe", metavar="PAPER", help="The steps of a paper, as above."),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -110,9 +115,44 @@ def prep(
     manifest's columns are all kept, and its masks go through the same geometry. Images without a
     label are kept, for predict.
 
-    The steps: resize to exactly that size; zoom to the central part; roi crops to the largest
-    stained contour, and keeps the whole frame where there is none, which the column prep_note
-    then says.
+    \b
+    Steps, each with its parameters and their defaults; NAME=VALUE names one:
+      resize:SIZE         or resize:WIDTHxHEIGHT, exact; :fit=pad keeps the
+                          aspect and pads with :fill=ground, black or white
+      zoom:FACTOR         the central part of width and height, up to 1
+      square              pads the shorter side, :fill=ground, black or white;
+                          square:crop crops the longer one
+      roi                 the box of a mask's largest contour, :margin=0.1 of
+                          its sides wider, at least :minarea=0.01 of the frame;
+                          :mask=auto (purple; on black ground not black), otsu,
+                          hsv, black (:level=20), nucleus or cell
+      segment:hsv         blackens all but :hue=230-350:saturation=0.4-1
+                          :value=0-0.75 (two hues: 0-20+230-360); those are
+                          parameters of roi:mask=hsv too
+      segment:nucleus     blackens all but nuclei of white cells;
+                          segment:cell all but white cells
+      denoise:median      :size=3
+      denoise:gaussian    :sigma=1
+      denoise:nlm         :h=3:hcolor=3:template=7:search=21; right before roi
+                          the box is found first, and then the crop denoised
+      contrast:clahe      :clip=2:tiles=8, on lightness
+      contrast:stretch    :low=1:high=99, percentiles
+      emboss              :strength=1
+      stain:macenko       :reference=IMAGE:beta=0.15:alpha=1
+      stain:reinhard      :reference=IMAGE
+
+    Without a reference image, stains go to a built-in one, of May-Grünwald-Giemsa; the manifest
+    keeps the numbers fitted to it, so that predict and explain need no such file. What a step
+    could not do (no contour, no tissue) leaves the picture as it was, and the column prep_note
+    says so.
+
+    \b
+    Recipes:
+      digiammarco2024  resize:256,zoom:0.6,resize:224
+      altalhi2026      denoise:median,roi,resize:224
+      muduli2025       resize:224
+      patel2025        segment:hsv,resize:224
+      khan2024         roi,contrast:stretch,emboss,resize:700x600
 
     Images go to DIR/SOURCE/, masks to DIR/masks/SOURCE/, and what cannot be read to
     DIR/rejected.csv with its reason (status 1). What is there already from the same bytes and the
@@ -128,9 +168,9 @@ def prep(
     import time
 
     from leukctl import layouts, processes, tables
-    from leukctl.preparing import Chain, naming, results, work
+    from leukctl.preparing import naming, results, work
 
-    chain = Chain.parse(steps)
+    chain = _chain(steps, recipe)
     found = layouts.combine(_gather(sources, layout, source, images, root))
     if labels is not None:
         found.table = _relabel(found.table, labels)
@@ -146,6 +186,18 @@ def prep(
     _say_rejected(rejected, images / naming.REJECTED)
     _say_done(done, time.monotonic() - started)
     return ExitStatus.DONE if len(rejected) <= allow_rejected else ExitStatus.FOUND
+
+
+def _chain(steps: str | None, recipe: str | None) -> "Chain":
+    from leukctl import catalog
+    from leukctl.preparing import DEFAULT_STEPS, Chain, recipes
+
+    if recipe is None:
+        return Chain.parse(DEFAULT_STEPS if steps is None else steps)
+    if steps is not None:
+        raise UsageError("--recipe and --steps are two chains; give one")
+    streams.note(recipes.describe(recipe))
+    return Chain.parse(catalog.RECIPES[recipe])
 
 
 def _gather(
