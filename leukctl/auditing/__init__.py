@@ -1,0 +1,1 @@
+"""Leaks between splits, and shortcuts to the label past the cells."""
