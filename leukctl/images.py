@@ -31,11 +31,12 @@ MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# Paeth's filter leaves little for zlib to match but runs, as of black ground. Against all filters
-# with matching, at the same level: up to a fifth smaller and a quarter faster on stained cells.
+# The average of left and upper neighbor, and runs: against all filters with matching at the same
+# level a tenth smaller and 40 % faster on stained cells. Paeth's filter would give another tenth,
+# and take a fifth longer.
 _PNG_OPTIONS = (
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
 )
 
