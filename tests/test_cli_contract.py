@@ -26,8 +26,8 @@ HEAVY = {
     *("torch", "torchvision", "timm", "pytorch_grad_cam", "numpy", "cv2", "sklearn", "matplotlib"),
     *("rich", "pandas", "scipy", "skimage", "xgboost", "PIL"),
 }
-MANIFEST = "path,label,split\n" + "".join(
-    f"images/{'x' * 40}{i}.png,{'ALL' if i % 3 else 'healthy'},\n" for i in range(20_000)
+MANIFEST = "path,label,subject,split\n" + "".join(
+    f"images/{'x' * 40}{i}.png,{'ALL' if i % 3 else 'healthy'},S{i},\n" for i in range(20_000)
 )
 
 # What each command is given in place of its input, and how it is told where to write.
@@ -332,7 +332,7 @@ def test_commands_chain_and_end_quietly_when_the_reader_leaves(tmp_path: Path) -
         "cat m.csv | leukctl split - -q | leukctl balance - -q | head -1; echo ${PIPESTATUS[@]}",
         tmp_path,
     )
-    assert done.stdout.splitlines()[0] == "path,label,split"
+    assert done.stdout.splitlines()[0] == "path,label,subject,split"
     assert done.stdout.splitlines()[1].split()[2:] == ["0", "0"]
     assert done.stderr == ""
 
@@ -423,8 +423,8 @@ def test_what_nobody_foresaw_is_one_line_that_says_so(
     def fault(*given: object) -> None:
         raise RuntimeError("first\nsecond")
 
-    monkeypatch.setattr(splits, "by_ratios", fault)
-    (tmp_path / "m.csv").write_text("path,label\nx,a\n")
+    monkeypatch.setattr(splits, "assign", fault)
+    (tmp_path / "m.csv").write_text("path,label,subject\nx,a,S\n")
     assert cli.main(["split", str(tmp_path / "m.csv")]) == 2
     out, err = capfd.readouterr()
     assert out == ""

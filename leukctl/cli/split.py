@@ -1,16 +1,20 @@
 """``leukctl split``: train, val and test, or folds, with every subject in one part only."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leukctl import catalog
 from leukctl.cli import options, streams
-from leukctl.errors import ExitStatus, UsageError
+from leukctl.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from leukctl.splits import Assignment
     from leukctl.tables import Table
+
+
+def _complete_unit(incomplete: str) -> list[str]:
+    return [name for name in catalog.SPLIT_UNITS if name.startswith(incomplete)]
 
 
 def split(
@@ -22,8 +26,9 @@ def split(
         typer.Option(
             "--ratios",
             metavar="TRAIN,VAL,TEST",
-            help="Shares in percent; two numbers are train and test.",
-            show_default="80,10,10",
+            help="Shares in percent; two numbers are train and test, or, where --hold-out or "
+            "--keep fills test, train and val.",
+            show_default="80,10,10; beside a test, 90,10",
         ),
     ] = None,
     folds: Annotated[
@@ -33,13 +38,34 @@ def split(
         ),
     ] = None,
     by: Annotated[
-        Literal["auto", "subject", "image"],
+        str,
         typer.Option(
             "--by",
-            help="What stays together: a subject's images, or identical files alone; auto takes "
-            "subjects when every labelled row has one.",
+            metavar="UNIT",
+            help="What stays together: subject, source, group:COLUMN, near-duplicate (images that "
+            "look alike), image (identical files alone); auto takes subject where every labelled "
+            "row has one, else the column group likewise, else near-duplicate.",
+            autocompletion=_complete_unit,
         ),
     ] = "auto",
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="COLUMN=VALUE",
+            help="Put these rows into test, and divide the rest; may be given again.",
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="SPLIT,…",
+            help="Leave the rows of these splits where they are, and divide the rest.",
+        ),
+    ] = None,
+    root: options.Root = None,
+    workers: options.Workers = None,
     seed: options.Seed = 0,
     output: options.Output = None,
     force: options.Force = False,
@@ -48,82 +74,54 @@ def split(
 
     Each class is spread over the parts as evenly as its groups allow, and gets at least one group
     in each where it has enough. A subject never stands in two parts; two people of one name in two
-    sources count as one. Rows without a label stay outside. The result depends on the names and
-    the seed, not on the order of the rows.
+    sources count as one. Where subjects are not known, images that look alike stay together, with
+    those of one subject; their groups go into the column group, which the next split takes. Rows
+    without a label stay outside. The result depends on the names and the seed, not on the order of
+    the rows.
 
     --ratios writes the column split, --folds the column fold; filled ones are replaced only with
     --force. Folds leave out the rows of the split test, so that it can be held out first.
+
+    With --hold-out or --keep, --ratios are shares of the remaining rows. If test is among what is
+    held out or kept, two numbers are train and val (by default 90,10), and a third adds to test.
+    Rows that share a subject or group with a row held out or kept go where it is, and are told of.
 
     \b
     Example:
       leukctl split all.csv --ratios 80,10,10 --seed 7 -o split.csv
       leukctl split all.csv --ratios 80,20 | leukctl split - --folds 5 > folds.csv
+      leukctl split all.csv --hold-out source=lab2 --ratios 90,10 -o split.csv
+      leukctl split cnmc.csv --hold-out part=preliminary -o split.csv
+      leukctl split bloodmnist.csv --keep test --ratios 85,15 -o split.csv
     """
     from leukctl import manifest as manifests
     from leukctl import splits, tables
 
-    if ratios is not None and folds is not None:
-        raise UsageError("--ratios or --folds, not both; a second split adds the other column")
-    shares = splits.parse_ratios("80,10,10" if ratios is None else ratios)
-    column = "split" if folds is None else "fold"
+    plan = splits.parse(ratios, folds, by, hold_out or (), keep, seed)
     with streams.open_input(manifest) as (stream, name):
         table = manifests.read(stream, name, ("label",))
-    _check_empty(table, column, force)
-    if folds is None:
-        made = splits.by_ratios(table, shares, by, seed)
-    else:
-        made = splits.by_folds(table, folds, by, seed)
+    if not force:
+        plan.check_column_free(table)
+    unit = splits.choose(table, plan.by)
+    if unit is splits.UNITS["near-duplicate"]:
+        if not force:
+            splits.check_groups_free(table)
+        table = _with_groups(table, root, workers)
+    made = splits.assign(table, plan, unit)
+    table = table.with_columns(**{plan.column: made.cells})
     with streams.open_output(output) as out:
-        tables.write(table.with_columns(**{column: made.cells}), out)
-    _report(table, made, column)
-    return ExitStatus.DONE
+        tables.write(table, out)
+    streams.note(f"split by {unit.name}, stratified by label:")
+    streams.note(streams.text_table(*splits.grid(made, plan)))
+    for text in splits.notes(made, plan):
+        streams.note(text)
+    for text in splits.warnings(table, made):
+        streams.warn(text)
+    return ExitStatus.FOUND if made.leaks else ExitStatus.DONE
 
 
-def _check_empty(table: "Table", column: str, force: bool) -> None:
-    if not force and any(table.column(column, "")):
-        raise UsageError(
-            f"{table.name}: the column {column} is filled already; --force replaces it"
-        )
+def _with_groups(table: "Table", root: Path | None, workers: int | None) -> "Table":
+    from leukctl import processes, splits
 
-
-def _report(table: "Table", made: "Assignment", column: str) -> None:
-    from leukctl import splits
-
-    units = "subjects" if made.unit == "subject" else "distinct images"
-    names = [f"fold {part}" for part in made.parts] if column == "fold" else made.parts
-    streams.note(f"split by {made.unit}, stratified by label:")
-    rows = [
-        [label, *map(str, counts), str(sum(counts))]
-        for label, counts in zip(made.classes, made.counts.tolist(), strict=True)
-    ]
-    total = made.counts.sum(axis=0).tolist()
-    rows.append(["rows", *map(str, total), str(sum(total))])
-    groups = made.groups.tolist()
-    rows.append([units, *map(str, groups), str(sum(groups))])
-    streams.note(streams.text_table(["class", *names, "all"], rows))
-    if outside := made.cells.count(""):
-        streams.note(f"{outside} rows stay outside (no label, or held out)")
-    for warning in made.warnings:
-        streams.warn(warning)
-    if made.unit == "image":
-        _say_image(table)
-    elif crossing := splits.crossing_files(table, made.cells):
-        streams.warn(
-            f"{crossing} files stand in more than one part: subjects share identical images"
-        )
-
-
-def _say_image(table: "Table") -> None:
-    subjects = table.column("subject", "")
-    if any(subjects):
-        lacking = sum(
-            not subject and bool(label)
-            for subject, label in zip(subjects, table.column("label"), strict=True)
-        )
-        streams.warn(f"subjects are not looked at ({lacking} labelled rows name none)")
-    if "sha256" not in table:
-        streams.warn("no column sha256: identical files are not kept together")
-    streams.warn(
-        "split by image: one patient's cells may stand in train and test, so performance on "
-        "unseen patients stays unknown"
-    )
+    with streams.progress("looking for near-duplicates", len(table)) as advance:
+        return splits.find_groups(table, root, workers or processes.processors(), advance)

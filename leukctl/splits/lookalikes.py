@@ -1,0 +1,76 @@
+"""Groups of images that look alike, for sets that name no subjects."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from leukctl import manifest
+from leukctl.errors import UsageError
+from leukctl.splits import units
+from leukctl.tables import Table
+
+
+def find_groups(
+    table: Table, root: Path | None, workers: int, on_progress: Callable[[int], None]
+) -> Table:
+    """Return ``table`` with the column ``group`` filled on every row that has a label.
+
+    Near-duplicates are of one group, and so are the images of one subject, where some rows name
+    theirs. Identical paths are looked at once.
+
+    Raises :class:`InputError` for a row whose image is no file.
+    """
+    from leukctl import auditing  # brings OpenCV, which no other split needs
+
+    used = [index for index, label in enumerate(table.column("label")) if label]
+    chosen = table.select(used)
+    files = manifest.image_paths(chosen, root)
+    for index, file in enumerate(files):
+        if not file.is_file():
+            raise chosen.error(
+                index,
+                "path",
+                f"no such image: {str(file)!r}, and images are looked at to find near-duplicates; "
+                "--root says where paths start, --by image splits without looking",
+            )
+    # In an order of their own, so that the rows' order decides nothing.
+    distinct = sorted(set(files))
+    name_of = dict(zip(distinct, auditing.group_names(distinct, workers, on_progress), strict=True))
+    names = join([name_of[file] for file in files], chosen.column("subject", ""))
+    groups = [""] * len(table)
+    for index, name in zip(used, names, strict=True):
+        groups[index] = name
+    return table.with_columns(**{units.GROUP: groups})
+
+
+def check_groups_free(table: Table) -> None:
+    """Raise an error where new groups would replace those that the column ``group`` has."""
+    if any(table.column(units.GROUP, "")):
+        lacking = units.first_lacking(table, units.GROUP)
+        if lacking is not None:
+            raise table.error(
+                lacking, units.GROUP, "empty, unlike others; fill it, or --force finds all anew"
+            )
+        raise UsageError(
+            f"{table.name}: the column {units.GROUP} is filled already; --by group:group takes it, "
+            "--force finds the groups anew"
+        )
+
+
+def join(names: Sequence[str], subjects: Sequence[str]) -> list[str]:
+    """Return names of groups, those merged that share a subject; "" is no subject.
+
+    A merged group bears the first of its names in the alphabet.
+    """
+    leader = {name: name for name in names}
+
+    def lead(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = name = leader[leader[name]]
+        return name
+
+    first_of: dict[str, str] = {}
+    for name, subject in zip(names, subjects, strict=True):
+        if subject:
+            first, second = sorted((lead(name), lead(first_of.setdefault(subject, name))))
+            leader[second] = first
+    return [lead(name) for name in names]
