@@ -36,6 +36,9 @@ def find_groups(
     distinct = sorted(set(files))
     name_of = dict(zip(distinct, auditing.group_names(distinct, workers, on_progress), strict=True))
     names = join([name_of[file] for file in files], chosen.column("subject", ""))
+    if "parent" in chosen:  # an augmented image may look like anything but the one it is made of
+        pairs = zip(chosen.column("parent"), chosen.column("path"), strict=True)
+        names = join(names, [parent or path for parent, path in pairs])
     groups = [""] * len(table)
     for index, name in zip(used, names, strict=True):
         groups[index] = name

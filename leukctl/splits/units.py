@@ -71,7 +71,13 @@ def keys(table: Table, unit: Unit) -> list[str]:
     """
     if not unit.column:
         digests, paths = table.column("sha256", ""), table.column("path")
-        return [digest.lower() or path for digest, path in zip(digests, paths, strict=True)]
+        own = [digest.lower() or path for digest, path in zip(digests, paths, strict=True)]
+        if "parent" not in table:
+            return own
+        # What balance made of an image is that image still, also where its own row has gone.
+        place = dict(zip(paths, own, strict=True))
+        parents = zip(table.column("parent"), own, strict=True)
+        return [place.get(parent, parent) if parent else key for parent, key in parents]
     table.require(unit.column)
     lacking = first_lacking(table, unit.column)
     if lacking is not None:
