@@ -157,8 +157,8 @@ class Table:
         return Table.of_columns(self.name, made, lines)
 
 
-def read(stream: IO[str], name: str) -> Table:
-    """Read a whole CSV from a text stream opened with ``newline=""``.
+def read(stream: Iterable[str], name: str) -> Table:
+    """Read a whole CSV from its lines, such as a text stream opened with ``newline=""``.
 
     Raises :class:`InputError` for an empty file, a doubled or unnamed column, a row of another
     length than the header, or text that is no CSV.
@@ -273,8 +273,9 @@ def to_text(table: Table) -> str:
     return stream.getvalue()
 
 
-def _without_bom(stream: IO[str]) -> Iterable[str]:
-    return itertools.chain([stream.readline().removeprefix("\ufeff")], stream)
+def _without_bom(stream: Iterable[str]) -> Iterator[str]:
+    lines = iter(stream)
+    return itertools.chain([next(lines, "").removeprefix("\ufeff")], lines)
 
 
 @contextlib.contextmanager
