@@ -8,7 +8,7 @@ gives each group to a part.
 from leukctl.splits.assignment import Assignment, assign
 from leukctl.splits.lookalikes import check_groups_free, find_groups
 from leukctl.splits.plan import Plan, parse
-from leukctl.splits.summary import grid, notes, warnings
+from leukctl.splits.summary import crossing, grid, notes, warnings
 from leukctl.splits.units import UNITS, Unit, choose
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "assign",
     "check_groups_free",
     "choose",
+    "crossing",
     "find_groups",
     "grid",
     "notes",

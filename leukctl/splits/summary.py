@@ -30,7 +30,7 @@ def notes(made: Assignment, plan: Plan) -> list[str]:
     if made.distance is not None:
         away, klass, part = made.distance
         found.append(
-            f"shares of each class are within {away:.2g} points of those asked for "
+            f"shares of each class are within {away:.3g} points of those asked for "
             f"(farthest: {klass!r} in {_title(part, plan)})"
         )
     if outside := made.cells.count(""):
@@ -54,7 +54,9 @@ def warnings(table: Table, made: Assignment) -> list[str]:
         return found
     subjects = crossing(table.column("subject", ""), made.cells)
     if subjects:
-        found.append(f"{subjects} subjects stand in more than one part; --by subject keeps them")
+        found.append(
+            f"{subjects} subjects stand in more than one part; --by subject keeps them together"
+        )
     if subjects or units.first_lacking(table, "subject") is not None:
         found.append(
             f"split by {unit}: one patient's cells may stand in train and test, so performance on "
