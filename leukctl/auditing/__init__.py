@@ -1,1 +1,5 @@
-"""Leaks between splits, and shortcuts to the label past the cells."""
+"""The audit of a split: copies that cross it, and labels that can be told without the cells."""
+
+from leukctl.auditing.look import Look
+
+__all__ = ["Look"]

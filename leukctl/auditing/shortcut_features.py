@@ -26,7 +26,7 @@ COLOR_NUMBERS = 18
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 
 # Colors need no finer picture, and cells are found on a coarse one four times as fast.
-_WORKING_SIDE = 128
+_WORKING_SIDE = 112
 _LEAST_SIDE = 16  # of that picture, for its cells to be looked for
 _MARGIN = 0.04  # of the longer side, kept between cell and background
 _LEAST_BACKGROUND = 0.02  # of the picture

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukctl import catalog
-from leukctl.cli import options, streams
-from leukctl.errors import ExitStatus
+from leukctl.cli import auditing, options, streams
+from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
+    from leukctl.auditing.look import Look
+    from leukctl.splits import Plan
     from leukctl.tables import Table
 
 
@@ -64,6 +66,29 @@ def split(
             help="Leave the rows of these splits where they are, and divide the rest.",
         ),
     ] = None,
+    audit: Annotated[
+        bool | None,
+        typer.Option(
+            "--audit/--no-audit",
+            help="Audit MANIFEST as it is, or split it without an audit.",
+            show_default="split it, then audit the result",
+        ),
+    ] = None,
+    shortcuts: Annotated[
+        bool | None,
+        typer.Option(
+            "--shortcuts/--no-shortcuts",
+            help="Try to tell the label without the cells, or do not.",
+            show_default="with --audit, up to 20000 images",
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", metavar="FILE", help="Write the pairs of copies that an audit finds here."
+        ),
+    ] = None,
+    as_json: options.Json = False,
     root: options.Root = None,
     workers: options.Workers = None,
     seed: options.Seed = 0,
@@ -86,27 +111,65 @@ def split(
     held out or kept, two numbers are train and val (by default 90,10), and a third adds to test.
     Rows that share a subject or group with a row held out or kept go where it is, and are told of.
 
+    An audit follows: it looks at every image, and finds the same pictures (re-compressed, resized,
+    recolored, mirrored, turned) and overlapping fields of view on two sides of the split. Status 1
+    says that something crosses it. --audit does only that, to any manifest, and prints the pairs as
+    CSV or, with --json, all its figures; it also tries to tell the label from the colors, the
+    background, the file and the source, without the cells.
+
     \b
     Example:
       leukctl split all.csv --ratios 80,10,10 --seed 7 -o split.csv
+      leukctl split --audit split.csv --json > audit.json
       leukctl split all.csv --ratios 80,20 | leukctl split - --folds 5 > folds.csv
       leukctl split all.csv --hold-out source=lab2 --ratios 90,10 -o split.csv
       leukctl split cnmc.csv --hold-out part=preliminary -o split.csv
       leukctl split bloodmnist.csv --keep test --ratios 85,15 -o split.csv
     """
-    from leukctl import manifest as manifests
-    from leukctl import splits, tables
+    how = auditing.Audit(root, workers, bool(shortcuts), pairs, seed)
+    if audit:
+        _check_changes_nothing(
+            ratios=ratios, folds=folds, hold_out=hold_out, keep=keep, force=force, by=by != "auto"
+        )
+        return auditing.audit(manifest, how, shortcuts, output, as_json)
+    if as_json:
+        raise UsageError("--json goes with --audit; a split is written as CSV")
+    if audit is False and (pairs is not None or shortcuts is not None):
+        raise UsageError("--pairs and --shortcuts are of the audit that --no-audit leaves out")
+    from leukctl import splits
 
     plan = splits.parse(ratios, folds, by, hold_out or (), keep, seed)
-    with streams.open_input(manifest) as (stream, name):
-        table = manifests.read(stream, name, ("label",))
+    table, look, leaks = _split(manifest, plan, how, output, force)
+    if audit is False:
+        return ExitStatus.FOUND if leaks else ExitStatus.DONE
+    found = auditing.after_split(table, plan.column, how, look)
+    return ExitStatus.FOUND if leaks else found
+
+
+def _check_changes_nothing(**given: object) -> None:
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                f"--audit looks at a manifest as it is; --{name.replace('_', '-')} would change it"
+            )
+
+
+def _split(
+    path: Path, plan: "Plan", how: auditing.Audit, output: Path | None, force: bool
+) -> "tuple[Table, Look | None, bool]":
+    """Split, write and tell; return the table, what was seen of it, and whether it leaks."""
+    from leukctl import manifest, splits, tables
+
+    with streams.open_input(path) as (stream, name):
+        table = manifest.read(stream, name, ("label",))
     if not force:
         plan.check_column_free(table)
     unit = splits.choose(table, plan.by)
+    seen = auditing.Seen(how)
     if unit is splits.UNITS["near-duplicate"]:
         if not force:
             splits.check_groups_free(table)
-        table = _with_groups(table, root, workers)
+        table = splits.find_groups(table, how.root, seen.groups)
     made = splits.assign(table, plan, unit)
     table = table.with_columns(**{plan.column: made.cells})
     with streams.open_output(output) as out:
@@ -117,11 +180,4 @@ def split(
         streams.note(text)
     for text in splits.warnings(table, made):
         streams.warn(text)
-    return ExitStatus.FOUND if made.leaks else ExitStatus.DONE
-
-
-def _with_groups(table: "Table", root: Path | None, workers: int | None) -> "Table":
-    from leukctl import processes, splits
-
-    with streams.progress("looking for near-duplicates", len(table)) as advance:
-        return splits.find_groups(table, root, workers or processes.processors(), advance)
+    return table, seen.look, made.leaks

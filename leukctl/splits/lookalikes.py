@@ -1,6 +1,6 @@
 """Groups of images that look alike, for sets that name no subjects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from leukctl import manifest
@@ -10,17 +10,18 @@ from leukctl.tables import Table
 
 
 def find_groups(
-    table: Table, root: Path | None, workers: int, on_progress: Callable[[int], None]
+    table: Table, root: Path | None, name_groups: Callable[[Sequence[Path]], Mapping[Path, str]]
 ) -> Table:
     """Return ``table`` with the column ``group`` filled on every row that has a label.
 
     Near-duplicates are of one group, and so are the images of one subject, where some rows name
-    theirs. Identical paths are looked at once.
+    theirs, and what was made of one image by augmentation.
+
+    Args:
+        name_groups: files → the name of the group of near-duplicates that each is of.
 
     Raises :class:`InputError` for a row whose image is no file.
     """
-    from leukctl import auditing  # brings OpenCV, which no other split needs
-
     used = [index for index, label in enumerate(table.column("label")) if label]
     chosen = table.select(used)
     files = manifest.image_paths(chosen, root)
@@ -32,9 +33,7 @@ def find_groups(
                 f"no such image: {str(file)!r}, and images are looked at to find near-duplicates; "
                 "--root says where paths start, --by image splits without looking",
             )
-    # In an order of their own, so that the rows' order decides nothing.
-    distinct = sorted(set(files))
-    name_of = dict(zip(distinct, auditing.group_names(distinct, workers, on_progress), strict=True))
+    name_of = name_groups(files)
     names = join([name_of[file] for file in files], chosen.column("subject", ""))
     if "parent" in chosen:  # an augmented image may look like anything but the one it is made of
         pairs = zip(chosen.column("parent"), chosen.column("path"), strict=True)

@@ -1,0 +1,175 @@
+"""What ``leukctl split`` says of leaks and shortcuts: looking at the images, and the report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leukctl import files
+from leukctl.cli import streams
+from leukctl.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from leukctl.auditing.leaks import Leaks
+    from leukctl.auditing.look import Look
+    from leukctl.tables import Table
+
+MOST_FOR_SHORTCUTS = 20_000  # images, up to which the shortcut audit goes without saying
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """How to audit.
+
+    Attributes:
+        root: where the manifest's paths start.
+        workers: processes; None for as many as there are processors.
+        shortcuts: whether to assess them too.
+        pairs: where the pairs of copies go, None for nowhere.
+        seed: of the shortcut audit.
+    """
+
+    root: Path | None
+    workers: int | None
+    shortcuts: bool
+    pairs: Path | None
+    seed: int
+
+    def look(self, paths: Sequence[Path]) -> "Look":
+        """Look at images, and find the copies among them, with progress."""
+        from leukctl import processes
+        from leukctl.auditing import copies, survey
+        from leukctl.auditing.look import Look
+
+        workers = self.workers or processes.processors()
+        # In an order of their own, so that the order of the rows decides nothing.
+        distinct = sorted(set(paths))
+        with streams.progress("looking at images", len(distinct)) as advance:
+            examined = survey.examine(distinct, workers, advance, self.shortcuts)
+        suspects = copies.suspects(examined)
+        with streams.progress("comparing", len(suspects), "pairs") as advance:
+            near = copies.confirmed(distinct, suspects, workers, advance)
+        return Look(distinct, examined, [*copies.exact(examined), *near])
+
+    def report(self, table: "Table", look: "Look | None") -> tuple[dict[str, Any], "Leaks", int]:
+        """Return the audit of a manifest as a document and as what leaks, and the exit status."""
+        from leukctl.auditing import assessment, leaks, shortcuts
+
+        found = leaks.find(table, look, self.root)
+        unread = [] if look is None else [str(path) for path in look.unread()]
+        assessed = None
+        if look is not None and self.shortcuts:
+            assessed = shortcuts.to_document(
+                assessment.assess(found.table, look, self.root, self.seed)
+            )
+        document = leaks.to_document(found, assessed, unread)
+        if self.pairs is not None:
+            _write_pairs(found, self.pairs)
+        status = ExitStatus.FOUND if found.any or unread else ExitStatus.DONE
+        return document, found, status
+
+
+class Seen:
+    """What a split sees of the images, kept for the audit that follows."""
+
+    def __init__(self, how: Audit) -> None:
+        self._how = how
+        self.look: Look | None = None
+
+    def groups(self, paths: Sequence[Path]) -> Mapping[Path, str]:
+        """Look at ``paths``, and return the name of the group of copies that each is of."""
+        self.look = self._how.look(paths)
+        return self.look.groups()
+
+
+def audit(
+    path: Path, how: Audit, shortcuts: bool | None, output: Path | None, as_json: bool
+) -> int:
+    """Audit the manifest at ``path`` as it is; its pairs, or the JSON, are the data.
+
+    Args:
+        shortcuts: None for where the set is not too large.
+    """
+    from leukctl import manifest, tables
+    from leukctl.auditing import leaks
+
+    with streams.open_input(path) as (stream, name):
+        table = manifest.originals(manifest.read(stream, name))
+    manifest.check_images_exist(table, how.root)
+    if shortcuts is None:
+        how = replace(how, shortcuts=len(table) <= MOST_FOR_SHORTCUTS)
+        if not how.shortcuts:
+            streams.note(
+                f"more than {MOST_FOR_SHORTCUTS} images: --shortcuts looks for shortcuts too"
+            )
+    look = how.look(manifest.image_paths(table, how.root))
+    document, found, status = how.report(table, look)
+    with streams.open_output(output) as out:
+        if as_json:
+            out.write(files.to_json(document))
+        else:
+            tables.write(leaks.pairs_table(found), out)
+    say(document, look)
+    return status
+
+
+def after_split(table: "Table", column: str, how: Audit, look: "Look | None") -> int:
+    """Audit the rows of a manifest to which a split or fold was given just now.
+
+    Args:
+        column: in which it was written.
+        look: what was seen of these rows already.
+    """
+    from leukctl import manifest
+
+    given = [row for row, part in enumerate(table.column(column)) if part]
+    table = manifest.originals(table.select(given))
+    if look is None:
+        paths = manifest.image_paths(table, how.root)
+        if missing := [path for path in paths if not path.is_file()]:
+            if how.pairs is not None or how.shortcuts:
+                raise UsageError(
+                    f"no such image: {str(missing[0])!r}, and --pairs and --shortcuts look at "
+                    "images; --root says where paths start"
+                )
+            streams.warn(
+                f"{len(missing)} of the images are not there ({str(missing[0])!r}): the audit "
+                "knows the manifest's columns alone; --root says where paths start"
+            )
+        else:
+            look = how.look(paths)
+    document, _, status = how.report(table, look)
+    say(document, look)
+    return status
+
+
+def say(document: dict[str, Any], look: "Look | None") -> None:
+    """Print an audit as sentences."""
+    if look is not None:
+        for path, reason in look.unread().items():
+            streams.warn(f"{path}: {reason}; not looked at")
+    leaks = document["leaks"]
+    pairs = sum(counts["pairs"] for counts in leaks["by_kind"].values())
+    streams.note(
+        f"audit of {document['images']} images: {pairs} pairs of copies, {leaks['crossing']} of "
+        "them across splits"
+    )
+    rows = [
+        [kind, str(counts["pairs"]), str(counts["crossing"])]
+        for kind, counts in leaks["by_kind"].items()
+        if counts["pairs"]
+    ]
+    if rows:
+        streams.note(streams.text_table(["copies", "pairs", "crossing"], rows))
+    for sentence in document["findings"]:
+        streams.warn(sentence)
+    for shortcut in document.get("shortcuts", []):
+        if shortcut["sentence"] not in document["findings"]:
+            streams.note(shortcut["sentence"])
+
+
+def _write_pairs(found: "Leaks", path: Path) -> None:
+    from leukctl import tables
+    from leukctl.auditing import leaks
+
+    tables.write_path(leaks.pairs_table(found), path)
