@@ -4,8 +4,8 @@ If a classifier can tell the label from these, a model may have learned them in 
 Source of the idea: Geirhos et al., Nature Machine Intelligence 2 (2020), 665-673; Badgeley et al.,
 npj Digital Medicine 2 (2019), 31 (the scanner told instead of the fracture).
 
-The number of bytes is no fact of the file here: it follows what the cells look like (alone it told
-the eight classes of the PBC set, all taken with one camera, at 0.19 where chance is 0.125).
+The number of bytes is no fact of the file here, since it follows what the cells look like: bytes a
+pixel told the eight classes of the PBC set, of one camera and one size, at 0.19 (chance 0.125).
 """
 
 import io
@@ -41,7 +41,7 @@ def describe(data: bytes, rgb: Rgb) -> dict[str, Floats]:
     """Return the features of one image by kind, float32 (D,) each.
 
     ``color`` is of all pixels: mean, standard deviation and the percentiles 5, 25, 75, 95 of L*,
-    a*, b* (8 bits each) on the picture with a longer side of at most 128 pixels. ``background`` is
+    a*, b* (8 bits each) on the picture with a longer side of at most 112 pixels. ``background`` is
     the same outside the white blood cells (:func:`leukctl.preparing.masks.cell`, widened by 4 % of
     the longer side); NaN where no cell was found, or less than 2 % of the picture is left, since
     background and cell cannot be told apart there. ``file`` is of :func:`file_facts`.

@@ -9,6 +9,7 @@ from leukctl import catalog
 By = Literal["subject", "group", "image"]
 Verdict = Literal["at chance", "above chance", "far above chance", "not assessed"]
 
+_BELOW = " Less than chance says no more: what one fold has more of, the others have less of."
 _DEGREES: dict[Verdict, str] = {
     "at chance": "at chance or hardly better",
     "above chance": "better than chance",
@@ -35,9 +36,13 @@ class Words:
     def told(self, judged: Verdict, value: float, ci95: Sequence[float], chance: float) -> str:
         """Say how well the class is told."""
         figures = f"{value:.2f} [{ci95[0]:.2f}, {ci95[1]:.2f}] where chance is {chance:.3g}"
+        below = (
+            " Less than chance says no more: what one fold has more of, the others have less of."
+        )
+        below = below if ci95[1] < chance else ""
         return (
             f"From {catalog.SHORTCUTS[self.name]}, the class is told {_DEGREES[judged]} "
-            f"(balanced accuracy {figures}){self._meaning(judged)}.{self._left_out()}"
+            f"(balanced accuracy {figures}){self._meaning(judged)}.{below}{self._left_out()}"
         )
 
     def constant(self) -> str:
@@ -50,7 +55,7 @@ class Words:
     def unable(self, classes: int) -> str:
         """Say why nothing was measured, with ``classes`` of two groups or more."""
         if self.missing and not classes and not self.lonely:
-            why = f"none of {self.missing} images has any"
+            why = f"missing in all {self.missing} images"
         else:
             why = f"it takes two classes of two {self.by}s or more, and there are {classes}"
         return f"From {catalog.SHORTCUTS[self.name]}, nothing was learned: {why}."

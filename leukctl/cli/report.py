@@ -11,6 +11,7 @@ from leukctl.cli import options, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
+    from leukctl.reporting.audits import Audit
     from leukctl.reporting.content import Report
     from leukctl.reporting.formats import Grid
     from leukctl.reporting.gate import Breach, Condition, Tolerances
@@ -34,7 +35,7 @@ def report(
         typer.Argument(
             metavar="INPUT",
             help="Run folders, predictions (- is standard input), similarity tables, "
-            "explanations folders.",
+            "explanations folders, audits (JSON).",
         ),
     ],
     output: options.Output = None,
@@ -100,11 +101,14 @@ def report(
     images where no subject is known. With --fail-if or --baseline the exit status is 1 when a
     metric did not hold, and each is named on standard error; conditions name a metric as
     SPLIT.METRIC, SPLIT.METRIC.lo or .hi (the ends of its interval) or
-    SPLIT.per_class.CLASS.METRIC. Explanations appear in HTML only.
+    SPLIT.per_class.CLASS.METRIC. Explanations appear in HTML only. An audit by leukctl split shows
+    what can be told without the cells beside what the models reach.
 
     \b
     Example:
       leukctl report runs/* build/similarity.csv build/maps -o report.html
+      leukctl split --audit split.csv --json > audit.json
+      leukctl report runs/mnv2 audit.json -o report.html
       leukctl report predictions.csv --format csv --digits 3
       leukctl report runs/mnv2 --baseline baseline/metrics.json \\
           --tolerance 0.01 --fail-if 'test.f1_macro < 0.90'
@@ -143,18 +147,18 @@ def _format(named: str | None, json: bool, output: Path | None) -> str:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _input(path: Path) -> "Path | Table":
+def _input(path: Path) -> "Path | Table | Audit":
     if str(path) != "-":
         return path
-    from leukctl import tables
+    from leukctl.reporting import sources
 
     with streams.open_input(path) as (stream, name):
-        return tables.read(stream, name)
+        return sources.read(stream, name)
 
 
 def _report(found: "Sources", split: str | None, digits: int | None, kind: str) -> "Report":
     """Return what is to be written, having said on standard error what should be known of it."""
-    from leukctl.reporting import content, documents, findings, similarity
+    from leukctl.reporting import audits, content, documents, findings, similarity
 
     said = content.Report(found, None, digits=digits)
     said.similarity = similarity.summarize(found.similarities)
@@ -165,16 +169,31 @@ def _report(found: "Sources", split: str | None, digits: int | None, kind: str) 
             streams.note(f"scores on {said.split}")
     elif split is not None:
         raise UsageError("--split goes with runs or predictions; there are none")
+    scores = {model.name: said.scores(model) for model in said.models}
+    said.findings += audits.findings(found.audits, scores, said.split)
     if kind != "html":
-        if not said.models and not said.similarity:
+        if not said.models and not said.similarity and not said.audits:
             raise UsageError("explanations alone make a page of HTML only; -o report.html")
         if found.explanations:
             streams.note("explanations appear in HTML only")
-        if kind == "csv" and said.models and said.similarity:
-            streams.note("CSV holds the scores alone; name the similarity table alone for its own")
+        if kind == "csv":
+            _say_what_csv_leaves_out(said)
         for sentence in said.findings:
             streams.warn(sentence)
     return said
+
+
+def _say_what_csv_leaves_out(content: "Report") -> None:
+    tables = {
+        "scores": content.models,
+        "similarity tables": content.similarity,
+        "audits": content.audits,
+    }
+    shown, *others = [name for name, found in tables.items() if found]
+    if others:
+        streams.note(
+            f"CSV holds the {shown} alone; name the {' or the '.join(others)} alone for their own"
+        )
 
 
 def _check(content: "Report", conditions: "list[Condition]") -> list[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from leukctl.reporting.audits import Audit
 from leukctl.reporting.similarity import Row
 from leukctl.reporting.sources import Model, Sources
 
@@ -43,6 +44,11 @@ class Report:
     def models(self) -> list[Model]:
         """The models, in the order they were named in."""
         return self.sources.models
+
+    @property
+    def audits(self) -> list[Audit]:
+        """The audits, in the order they were named in."""
+        return self.sources.audits
 
     def scores(self, model: Model) -> dict[str, Any]:
         """Return the scores of ``model`` on the split of the report."""

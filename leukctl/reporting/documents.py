@@ -28,12 +28,12 @@ def read(path: Path) -> Document:
             file=file,
         )
     try:
-        _check_number(content["bootstrap"]["resamples"])
-        _check_number(content["bootstrap"]["seed"])
-        _check_number(content["subjects_in_several_splits"])
+        check_number(content["bootstrap"]["resamples"])
+        check_number(content["bootstrap"]["seed"])
+        check_number(content["subjects_in_several_splits"])
         for split in content["splits"].values():
             _check_split(split)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"damaged metrics ({error})", file=file) from None
     return content
 
@@ -96,7 +96,7 @@ def _entries(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_split(scores: Mapping[str, Any]) -> None:
     for name in ("n", "n_subjects", "n_unlabelled", "n_units"):
-        _check_number(scores[name])
+        check_number(scores[name])
     size = len(scores["classes"])
     if scores["unit"] not in ("subjects", "images") or len(scores["confusion"]) != size:
         raise ValueError("unit or confusion")
@@ -104,27 +104,29 @@ def _check_split(scores: Mapping[str, Any]) -> None:
         if len(row) != size:
             raise ValueError("confusion")
         for count in row:
-            _check_number(count)
+            check_number(count)
     for name in scores["classes"]:
         if not isinstance(name, str):
             raise TypeError("a class without a name")
         name.encode("utf-8", "surrogateescape")
-        _check_number(scores["per_class"][name]["n"])
+        check_number(scores["per_class"][name]["n"])
         for metric in catalog.PER_CLASS_METRICS:
-            _check_entry(scores["per_class"][name][metric])
+            check_entry(scores["per_class"][name][metric])
     for entry in _entries(scores).values():
-        _check_entry(entry)
+        check_entry(entry)
 
 
-def _check_entry(entry: Mapping[str, Any]) -> None:
+def check_entry(entry: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` or ``TypeError`` for what is no value with its interval."""
     if entry["value"] is not None:
-        _check_number(entry["value"])
+        check_number(entry["value"])
     if entry["ci95"] is not None:
         low, high = entry["ci95"]
-        _check_number(low)
-        _check_number(high)
+        check_number(low)
+        check_number(high)
 
 
-def _check_number(value: Any) -> None:
+def check_number(value: Any) -> None:
+    """Raise ``ValueError`` for what is no finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")

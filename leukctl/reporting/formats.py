@@ -7,7 +7,8 @@ from typing import Any
 
 from leukctl import catalog, files, tables
 from leukctl.reporting import similarity
-from leukctl.reporting.content import HEADLINE, Report, number
+from leukctl.reporting.audits import Audit
+from leukctl.reporting.content import HEADLINE, UNDEFINED, Report, number
 from leukctl.reporting.sources import Model
 from leukctl.tables import Table
 
@@ -33,20 +34,22 @@ def with_interval(entry: dict[str, Any], digits: int | None) -> str:
 
 
 def grids(report: Report) -> list[Grid]:
-    """Return the tables that fit a terminal: the results, and the similarity of heatmaps."""
+    """Return the tables that fit a terminal: results, similarity of heatmaps, audits."""
     found = []
     if report.models:
         found.append(_results(report))
     if report.similarity:
         found.append(_similarity(report))
+    for audit in report.audits:
+        found += [_shortcuts(report, audit)] if audit.shortcuts else []
+        found.append(_leaks(report, audit))
     return found
 
 
 def markdown(report: Report) -> str:
-    """Return the report as Markdown: results, per class results, similarity, findings."""
+    """Return the report as Markdown: results, similarity, audits, results by class, findings."""
     parts = ["# Report\n"]
-    first, *others = [*grids(report), *(_per_class(report, model) for model in report.models)]
-    for grid in (first, *others):
+    for grid in [*grids(report), *(_per_class(report, model) for model in report.models)]:
         parts.append(f"## {_escaped(grid.title)}\n\n{_markdown_table(grid)}\n")
     if report.findings:
         sentences = "\n".join(f"- {_escaped(sentence)}" for sentence in report.findings)
@@ -70,14 +73,22 @@ def to_json(report: Report) -> str:
             }
             for row in report.similarity
         ],
+        "audits": [{"name": audit.name, **audit.document} for audit in report.audits],
         "findings": report.findings,
     }
     return files.to_json(content if report.digits is None else _rounded(content, report.digits))
 
 
 def to_csv(report: Report) -> str:
-    """Return a row a model with every metric and its interval; without models, the similarity."""
-    return tables.to_text(_results_table(report) if report.models else _similarity_table(report))
+    """Return a row a model with every metric and its interval.
+
+    Without models the similarity, and without that the shortcuts of the audits.
+    """
+    if report.models:
+        return tables.to_text(_results_table(report))
+    return tables.to_text(
+        _similarity_table(report) if report.similarity else _shortcuts_table(report)
+    )
 
 
 def html(report: Report) -> str:
@@ -146,6 +157,34 @@ def _similarity(report: Report) -> Grid:
     return Grid("Similarity of heatmaps", header, rows)
 
 
+def _shortcuts(report: Report, audit: Audit) -> Grid:
+    rows = [
+        [
+            found["name"],
+            str(found["n"]),
+            with_interval(found["balanced_accuracy"], report.digits),
+            number(found["chance"], report.digits),
+            found["verdict"],
+        ]
+        for found in audit.shortcuts
+    ]
+    header = ["features", "n", "balanced acc. [95 % interval]", "chance", "verdict"]
+    return Grid(f"Without the cells{_of(report, audit)}", header, rows)
+
+
+def _leaks(report: Report, audit: Audit) -> Grid:
+    rows = [
+        [f"copies: {kind}", str(counts["pairs"]), str(counts["crossing"])]
+        for kind, counts in audit.leaks["by_kind"].items()
+    ]
+    rows += [[what, UNDEFINED, str(len(audit.leaks[what]))] for what in ("subjects", "groups")]
+    return Grid(f"Leaks{_of(report, audit)}", ["what", "pairs", "across splits"], rows)
+
+
+def _of(report: Report, audit: Audit) -> str:
+    return f": {audit.name}" if len(report.audits) > 1 else ""
+
+
 def _results_table(report: Report) -> Table:
     metrics = list(catalog.METRICS)
     columns = ["model", "split", "n", "n_subjects"]
@@ -173,6 +212,20 @@ def _similarity_table(report: Report) -> Table:
         ]
         for row in report.similarity
     ]
+    return Table("report", columns, rows)
+
+
+def _shortcuts_table(report: Report) -> Table:
+    columns = ["audit", "features", "n", "n_groups", "by", "balanced_accuracy"]
+    columns += ["balanced_accuracy_lo", "balanced_accuracy_hi", "chance", "verdict"]
+    rows = []
+    for audit in report.audits:
+        for found in audit.shortcuts:
+            entry = found["balanced_accuracy"]
+            figures = (entry["value"], *(entry["ci95"] or (None, None)), found["chance"])
+            cells = [audit.name, *(str(found[key]) for key in ("name", "n", "n_groups", "by"))]
+            cells += [_exact(value, report.digits) for value in figures]
+            rows.append([*cells, found["verdict"]])
     return Table("report", columns, rows)
 
 

@@ -8,8 +8,11 @@ import jinja2
 import leukctl
 from leukctl import catalog, files
 from leukctl.reporting import charts, documents, gallery
+from leukctl.reporting.audits import Audit
 from leukctl.reporting.content import HEADLINE, Report, number
 from leukctl.reporting.sources import Model
+
+_NAMED = 20  # of what crosses the splits
 
 SHORT = {
     **HEADLINE,
@@ -44,6 +47,7 @@ def render(report: Report) -> str:
         models=[_model(report, model) for model in report.models],
         summary=_summary(report),
         intervals=_intervals(report),
+        audits=[_audit(report, audit) for audit in report.audits],
         # What most readers look for stands first: the table is wider than a phone.
         metrics={name: catalog.METRICS[name] for name in (*HEADLINE, *catalog.METRICS)},
         per_class=catalog.PER_CLASS_METRICS,
@@ -97,6 +101,50 @@ def _model(report: Report, model: Model) -> dict[str, Any]:
         "curves": charts.curves(model.history) if model.history is not None else [],
         "made": _made(model),
         "versions": model.versions,
+    }
+
+
+def _audit(report: Report, audit: Audit) -> dict[str, Any]:
+    """Return an audit with its shortcuts below the models, on one scale."""
+    rows = [_own(report, model) for model in report.models] + [
+        {
+            "name": catalog.SHORTCUTS[found["name"]].removeprefix("the "),
+            "own": False,
+            "entry": found["balanced_accuracy"],
+            **{key: found[key] for key in ("n", "chance", "verdict")},
+        }
+        for found in audit.shortcuts
+    ]
+    crossing = {
+        "subjects": audit.leaks["subjects"],
+        "groups": audit.leaks["groups"],
+        "classes of one source": audit.leaks["classes_of_one_source"],
+    }
+    return {
+        "name": audit.name,
+        "images": audit.document["images"],
+        "rows": rows if audit.shortcuts else [],
+        "sentences": [found["sentence"] for found in audit.shortcuts],
+        "by_kind": audit.leaks["by_kind"],
+        "crossing": audit.leaks["crossing"],
+        "named": {
+            what: {"count": len(names), "first": names[:_NAMED]}
+            for what, names in crossing.items()
+            if names
+        },
+    }
+
+
+def _own(report: Report, model: Model) -> dict[str, Any]:
+    scores = report.scores(model)
+    classes = sum(entry["n"] > 0 for entry in scores["per_class"].values())
+    return {
+        "name": f"{model.name}, on {report.split}",
+        "own": True,
+        "entry": scores["balanced_accuracy"],
+        "n": scores["n"],
+        "chance": 1 / classes if classes else None,
+        "verdict": "the model itself",
     }
 
 

@@ -1,15 +1,17 @@
 """What users name as INPUT of a report, told from its content: runs, predictions, similarity,
-explanations."""
+explanations, audits."""
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from leukctl import files, predictions, runs, tables
 from leukctl.errors import InputError, UsageError
 from leukctl.predictions import Predictions
-from leukctl.reporting import documents, similarity
+from leukctl.reporting import audits, documents, similarity
+from leukctl.reporting.audits import Audit
 from leukctl.reporting.documents import Document
 from leukctl.runs import Run
 from leukctl.tables import Table
@@ -52,14 +54,37 @@ class Sources:
     models: list[Model] = field(default_factory=list)
     similarities: list[Table] = field(default_factory=list)
     explanations: list[Explanations] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
-def load(inputs: Sequence[Path | Table], seed: int | None, full: bool) -> Sources:
+def read(lines: Iterable[str], name: str) -> Table | Audit:
+    """Read what is no folder: a table, or the JSON of an audit.
+
+    Args:
+        lines: as of a text stream opened with ``newline=""``.
+        name: what errors call it.
+    """
+    rest = iter(lines)
+    first = next(rest, "")
+    if audits.looks_like_json(first):
+        return audits.parse("".join([first, *rest]), name)
+    return tables.read(itertools.chain([first], rest), name)
+
+
+def _read_path(path: Path) -> Table | Audit:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            return read(stream, str(path))
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+
+
+def load(inputs: Sequence[Path | Table | Audit], seed: int | None, full: bool) -> Sources:
     """Read every input.
 
     Args:
-        inputs: files and folders, or tables already read (standard input).
+        inputs: files and folders, or what :func:`read` has read already (standard input).
         seed: of the intervals; None takes those that a run has, and 0 for others.
         full: read all that a page shows; otherwise the ``metrics.json`` of a run is enough.
 
@@ -72,16 +97,16 @@ def load(inputs: Sequence[Path | Table], seed: int | None, full: bool) -> Source
         if isinstance(given, Path) and given.is_dir():
             _add_folder(sources, given, name, seed, full)
         else:
-            _add_table(sources, given, name, seed)
+            _add_file(sources, given, name, seed)
     return sources
 
 
-def _names(inputs: Sequence[Path | Table]) -> list[str]:
+def _names(inputs: Sequence[Path | Table | Audit]) -> list[str]:
     """Return what each input is called: its own name, or its whole path where that is taken."""
-    whole = [given.name if isinstance(given, Table) else str(given) for given in inputs]
+    whole = [str(given) if isinstance(given, Path) else given.name for given in inputs]
     own = [
         given.name
-        if isinstance(given, Table)
+        if not isinstance(given, Path)
         else given.resolve().name
         if given.is_dir()
         else given.stem
@@ -109,8 +134,18 @@ def _add_folder(sources: Sources, folder: Path, name: str, seed: int | None, ful
         )
 
 
-def _add_table(sources: Sources, given: Path | Table, name: str, seed: int | None) -> None:
-    table = given if isinstance(given, Table) else tables.read_path(given)
+def _add_file(sources: Sources, given: Path | Table | Audit, name: str, seed: int | None) -> None:
+    content = _read_path(given) if isinstance(given, Path) else given
+    if isinstance(content, Audit):
+        content.name = name
+        sources.audits.append(content)
+    else:
+        _add_table(sources, content, given, name, seed)
+
+
+def _add_table(
+    sources: Sources, table: Table, given: Path | Table | Audit, name: str, seed: int | None
+) -> None:
     if any(column.startswith("p:") for column in table.columns):
         rows = predictions.from_table(table)
         rows.name = name
