@@ -23,19 +23,9 @@ Floats = NDArray[np.float64]
 
 # Medians of what was fitted to 1,200 blood cells of eight kinds, stained with May-Grünwald-Giemsa:
 # Acevedo et al., Data in Brief 30 (2020) 105474 (CC BY 4.0).
-MACENKO: Reference = (
-    0.7158,
-    0.6487,
-    0.2585,
-    0.4376,
-    0.8941,
-    0.0952,
-    0.8738,
-    2.182,
-    255.0,
-    229.0,
-    203.0,
-)
+_AZURE = (0.7158, 0.6487, 0.2585)
+_EOSIN = (0.4376, 0.8941, 0.0952)
+MACENKO: Reference = (*_AZURE, *_EOSIN, 0.8738, 2.182, 255.0, 229.0, 203.0)
 REINHARD: Reference = (79.3454, 10.9614, 7.5567, 15.9643, 9.3066, 14.4383)
 
 BETA, ALPHA = 0.15, 1.0
@@ -43,8 +33,10 @@ BETA, ALPHA = 0.15, 1.0
 _WHITE = 255.0
 _GROUND = 90  # percentile of each channel that is taken for the light that comes through
 _LEAST_TISSUE = 0.001  # of the frame
-_LEAST_SPREAD = 1e-6  # of optical densities across the stains' plane: below, there is one stain
-_SHOWN = 4  # decimals that the text of a chain keeps
+_LEAST_SPREAD = 1e-4  # variance of optical density across one stain; real smears have 1e-3 or more
+_LEAST_ANGLE = 1e-3  # between the stains, its sine squared
+_MOST_DENSITY = 20.0  # one pixel in half a billion photons
+_DECIMALS = 4  # decimals that the text of a chain keeps
 
 
 def stain(
@@ -78,7 +70,8 @@ def macenko(rgb: Rgb, reference: Reference, *, beta: float, alpha: float) -> Rgb
     theirs = np.array(reference[:6]).reshape(2, 3).T
     scaled = amounts * (np.array(reference[6:8]) / most)[:, None]
     light = np.full(3, _WHITE) if masks.on_black(rgb) else np.array(reference[8:])
-    colors = light * np.exp(-(theirs @ scaled)).T
+    # A picture may hold more of a stain than any reference: what is too dark is black.
+    colors = light * np.exp(np.clip(-(theirs @ scaled), -_MOST_DENSITY, _MOST_DENSITY)).T
     out = rgb.copy()
     out[_shown(rgb)] = np.clip(np.rint(colors), 0, 255).astype(np.uint8)
     return out
@@ -91,7 +84,7 @@ def fit_macenko(rgb: Rgb) -> Reference:
     as :func:`macenko` does.
     """
     stains, _, most, light = _unmix(rgb, BETA, ALPHA)
-    return tuple(round(float(v), _SHOWN) for v in (*stains.T.ravel(), *most, *light))
+    return tuple(round(float(v), _DECIMALS) for v in (*stains.T.ravel(), *most, *light))
 
 
 def _unmix(rgb: Rgb, beta: float, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
@@ -129,7 +122,7 @@ def _two_stains(density: Floats, alpha: float) -> Floats:
     angles = np.arctan2(along[:, 1], along[:, 0])
     ends = np.percentile(angles, [alpha, 100 - alpha])
     stains = plane @ np.array([np.cos(ends), np.sin(ends)])
-    if abs(np.linalg.det(stains.T @ stains)) < _LEAST_SPREAD:
+    if abs(np.linalg.det(stains.T @ stains)) < _LEAST_ANGLE:
         raise ValueError("one stain alone")
     return stains if stains[0, 0] >= stains[0, 1] else stains[:, ::-1]
 
@@ -139,6 +132,9 @@ def reinhard(rgb: Rgb, reference: Reference) -> Rgb:
 
     Reinhard et al., IEEE Computer Graphics and Applications 21 (2001), whose own color space is
     another one. The black ground of a segmented picture neither counts nor changes.
+
+    Moments are of all that is shown, so a reference should show as much ground as the pictures do;
+    the built-in one is of whole fields, and no reference for cells on black.
 
     Args:
         reference: as :func:`fit_reinhard` returns it.
@@ -157,7 +153,7 @@ def reinhard(rgb: Rgb, reference: Reference) -> Rgb:
 def fit_reinhard(rgb: Rgb) -> Reference:
     """Return mean and standard deviation of L*, a* and b*; raises as :func:`reinhard` does."""
     mean, deviation = _moments(_lab(rgb)[_shown(rgb)])
-    return tuple(round(float(v), _SHOWN) for v in (*mean, *deviation))
+    return tuple(round(float(v), _DECIMALS) for v in (*mean, *deviation))
 
 
 def _lab(rgb: Rgb) -> NDArray[np.float32]:
