@@ -55,9 +55,10 @@ def test_help_tells_recipes_and_steps_as_the_catalog_does(
 
 
 def test_a_note_of_what_could_not_be_done_stands_in_the_manifest(drawn: Path) -> None:
-    for path in Path("cells/images").rglob("*.png"):
-        path.write_bytes(images.encode_png(np.full((20, 30, 3), 255, np.uint8)))
-    assert prep("--steps", "stain:macenko,segment:nucleus,roi,resize:16", "-o", "all.csv") == 0
+    Path("white").mkdir()
+    Path("white/one.png").write_bytes(images.encode_png(np.full((20, 30, 3), 255, np.uint8)))
+    steps = ["--steps", "stain:macenko,segment:nucleus,roi,resize:16", "-o", "all.csv"]
+    assert main(["prep", "white", "--layout", "folders", "--images", "img", *steps]) == 0
     notes = set(manifest.read_path(Path("all.csv")).column("prep_note"))
     assert notes == {
         "stain: no tissue, picture kept; segment: no nucleus found, picture kept; "
@@ -72,7 +73,7 @@ def test_a_run_prepares_raw_images_as_its_own_without_the_reference_file(drawn: 
     assert prep("--steps", NEW.format(reference), "-o", "all.csv", "-q") == 0
     reference.unlink()
     table = manifest.read_path(Path("all.csv"))
-    split = ["test" if index % 4 == 0 else "train" for index in range(len(table))]
+    split = [("train", "train", "val", "test")[index // 2 % 4] for index in range(len(table))]
     tables.write_path(table.with_columns(split=split), Path("split.csv"))
     train = ["train", "split.csv", "--backbone", "standard_cnn", "--input-size", "32"]
     assert main([*train, "--epochs", "1", "-o", "run", "-q"]) in (0, 1)
