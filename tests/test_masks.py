@@ -86,11 +86,12 @@ def test_the_two_thresholds_are_those_of_scikit_image() -> None:
 
 def test_nuclei_and_cells_agree_with_the_experts(shared: Path) -> None:
     nuclei, cells = [], []
-    for path in sorted((shared / "wbc-masks").glob("*.bmp"))[::3]:
+    for path in sorted((shared / "wbc-masks").glob("*.bmp")):
         truth = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE)
         picture = images.read_rgb(path)
         nuclei.append(overlap(masks.nucleus(picture), truth == 255))
         cells.append(overlap(masks.cell(picture), truth > 0))
+    assert len(nuclei) == 300
     assert np.mean(nuclei) >= 0.9
     assert np.mean(cells) >= 0.93
 

@@ -38,7 +38,7 @@ def nucleus(rgb: Rgb) -> Mask | None:
         rgb: uint8 (H, W, 3).
     """
     small = _small(rgb)
-    found = _black_ground_nucleus(small) if on_black(small) else _nucleus(small)
+    found = _black_ground_nucleus(small) if on_black(small) else _nucleus(_on_white(small))
     return None if found is None else _full_size(found, rgb)
 
 
@@ -53,8 +53,9 @@ def cell(rgb: Rgb) -> Mask | None:
     if on_black(small):
         found = _drop_specks(not_black(small))
         return _full_size(found, rgb) if found.any() else None
-    nuclei = _nucleus(small)
-    return None if nuclei is None else _full_size(_cytoplasm(small, nuclei), rgb)
+    white = _on_white(small)
+    nuclei = _nucleus(white)
+    return None if nuclei is None else _full_size(_cytoplasm(white, nuclei), rgb)
 
 
 def on_black(rgb: Rgb) -> bool:
@@ -86,7 +87,7 @@ def _full_size(mask: Mask, rgb: Rgb) -> Mask:
 
 
 def _nucleus(rgb: Rgb) -> Mask | None:
-    stain = _stain(_against(rgb, _ground(rgb.reshape(-1, 3))))
+    stain = _stain(rgb)
     _, threshold = _two_thresholds(stain.ravel())
     found = _drop_specks((stain > threshold).astype(np.uint8))
     return found if _stands_out(stain, found.astype(bool), np.ones(found.shape, bool)) else None
@@ -98,7 +99,7 @@ def _black_ground_nucleus(rgb: Rgb) -> Mask | None:
         return None
     # The ground must not blur into the cell's edge.
     alone = np.where(shown[..., None], rgb, rgb[shown].mean(axis=0).astype(np.uint8))
-    stain = _stain(_against(alone, _ground(rgb[shown])))
+    stain = _stain(_on_white(alone, rgb[shown]))
     dark = _drop_specks(((stain > _threshold(stain[shown])) & shown).astype(np.uint8)).astype(bool)
     return (dark if _stands_out(stain, dark, shown) else shown).astype(np.uint8)
 
@@ -111,8 +112,7 @@ def _stands_out(stain: Floats, dark: Bits, shown: Bits) -> bool:
 
 
 def _cytoplasm(rgb: Rgb, nuclei: Mask) -> Mask:
-    against = _against(rgb, _ground(rgb.reshape(-1, 3)))
-    differs = _smooth(255 - against.min(axis=2).astype(np.float32))
+    differs = _smooth(255 - rgb.min(axis=2).astype(np.float32))
     outside = differs[nuclei == 0]
     stained = ((differs > _threshold(outside)) | (nuclei > 0)).astype(np.uint8)
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -134,9 +134,13 @@ def _cut_neighbors(shown: Mask, nuclei: Mask) -> Mask:
 def _neighbor_cores(depth: Floats, nuclei: Mask) -> NDArray[np.int32]:
     """Return 1 in nuclei, and 2, 3 … in what a narrow bridge alone joins to them."""
     markers = (nuclei > 0).astype(np.int32)
+    own = np.flatnonzero(nuclei)
     for level in np.linspace(1, float(depth.max()), _LEVELS):
         count, parts = cv2.connectedComponents(((depth > level) | (nuclei > 0)).astype(np.uint8))
-        for part in sorted(set(range(1, count)) - set(np.unique(parts[nuclei > 0]).tolist())):
+        apart = np.ones(count, bool)
+        apart[0] = False
+        apart[parts.ravel()[own]] = False
+        for part in np.flatnonzero(apart):
             inside = parts == part
             peak = depth[inside].max()
             if level <= _WAIST * peak and not markers[inside].any():
@@ -144,13 +148,17 @@ def _neighbor_cores(depth: Floats, nuclei: Mask) -> NDArray[np.int32]:
     return markers
 
 
-def _ground(colors: NDArray[np.uint8]) -> Floats:
-    return np.maximum(np.percentile(colors, _GROUND, axis=0), 1).astype(np.float32)
+def _on_white(rgb: Rgb, colors: NDArray[np.uint8] | None = None) -> Rgb:
+    """Return the picture as it were on white ground; the ground is looked for in ``colors``."""
+    seen = rgb.reshape(-1, 3) if colors is None else colors
+    ground = [_percentile(np.ascontiguousarray(seen[:, channel])) for channel in range(3)]
+    curves = np.arange(256)[:, None] * (255 / np.maximum(ground, 1))
+    return np.asarray(cv2.LUT(rgb, np.minimum(curves, 255).astype(np.uint8)[None]), np.uint8)
 
 
-def _against(rgb: Rgb, ground: Floats) -> Rgb:
-    """Return the picture as it were on white ground."""
-    return np.minimum(rgb * (255 / ground), 255).astype(np.uint8)
+def _percentile(values: NDArray[np.uint8]) -> int:
+    counts = np.cumsum(np.bincount(values, minlength=256))
+    return int(np.searchsorted(counts, _GROUND / 100 * counts[-1]))
 
 
 def _stain(rgb: Rgb) -> Floats:
