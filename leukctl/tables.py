@@ -11,6 +11,7 @@ import gc
 import io
 import itertools
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, overload
@@ -30,12 +31,17 @@ class Rows(Sequence[list[str]]):
     """The rows of a table: kept as columns, since a million lists take more room than their text.
 
     A row that is asked for is a list of its own; to change it changes nothing here.
+
+    Attributes:
+        columns: the cells of each.
+        lent: whether these lists are another table's too, so that they must not grow.
     """
 
-    __slots__ = ("columns",)
+    __slots__ = ("columns", "lent")
 
-    def __init__(self, columns: list[list[str]]) -> None:
+    def __init__(self, columns: list[list[str]], lent: bool = False) -> None:
         self.columns = columns
+        self.lent = lent
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -64,6 +70,9 @@ class Rows(Sequence[list[str]]):
         added = list(rows)
         for width in {*map(len, added)} - {len(self.columns)}:
             raise ValueError(f"{width} cells for {len(self.columns)} columns")
+        if self.lent:
+            self.columns = [cells.copy() for cells in self.columns]
+            self.lent = False
         for cells, new in zip(self.columns, zip(*added, strict=True), strict=False):
             cells += new
         return self
@@ -145,8 +154,10 @@ class Table:
             if len(cells) != len(self):
                 raise ValueError(f"{len(cells)} cells of column {name} for {len(self)} rows")
         old = dict(zip(self.columns, self.rows.columns, strict=True))
-        made = {name: list(cells) for name, cells in (old | values).items()}
-        return Table.of_columns(self.name, made, self.lines)
+        new = {name: list(cells) for name, cells in values.items()}
+        made = Table.of_columns(self.name, old | new, self.lines)
+        self.rows.lent = made.rows.lent = True
+        return made
 
     def select(self, indices: Iterable[int]) -> "Table":
         """Return the rows at ``indices``, in that order; an index may come twice."""
@@ -176,7 +187,7 @@ def read(stream: Iterable[str], name: str) -> Table:
 def _read_rows(reader: "Reader", name: str, columns: list[str]) -> Table:
     cells: list[list[str]] = [[] for _ in columns]
     known: list[dict[str, str]] = [{} for _ in columns]
-    lines: list[int] = []
+    lines = array("Q")  # a fifth of the room of a list
     start = reader.line_num + 1
     while rows := list(itertools.islice(reader, _CHUNK)):
         starts: Sequence[int] = range(start, reader.line_num + 1)
@@ -188,7 +199,7 @@ def _read_rows(reader: "Reader", name: str, columns: list[str]) -> Table:
             rows = [row for row in rows if row]
         if {*map(len, rows)} - {len(columns)}:
             raise _wrong_length(rows, starts, name, len(columns))
-        lines += starts
+        lines.extend(starts)
         for own, seen, new in zip(cells, known, zip(*rows, strict=True), strict=False):
             # Equal cells share one string, where a column repeats itself.
             own += map(seen.setdefault, new, new) if len(seen) < _MOST_SHARED else new
@@ -222,26 +233,27 @@ def read_path(path: Path) -> Table:
 
 
 def write(table: Table, stream: IO[str]) -> None:
-    """Write ``table`` as CSV."""
-    rows = writer(stream)
-    rows.writerow(table.columns)
+    """Write ``table`` as CSV, in the dialect of :func:`writer` and three times as fast."""
+    writer(stream).writerow(table.columns)
     for start in range(0, len(table), _CHUNK):
-        cells = [column[start : start + _CHUNK] for column in table.rows.columns]
-        text = _plain(cells)
-        if text is None:
-            rows.writerows(zip(*cells, strict=True))
-        else:
-            stream.write(text)
+        cells = [_quoted(column[start : start + _CHUNK]) for column in table.rows.columns]
+        if len(cells) == 1:
+            cells = [[cell or '""' for cell in cells[0]]]  # an empty line would be no row
+        stream.write("\n".join([*map(",".join, zip(*cells, strict=True)), ""]))
 
 
-def _plain(cells: list[list[str]]) -> str | None:
-    """Return rows as CSV text if no cell needs quotes; joining is three times as fast."""
-    height, width = len(cells[0]), len(cells)
-    text = "\n".join([*map(",".join, zip(*cells, strict=True)), ""])
-    separators = (width - 1) * height
-    plain = text.count(",") == separators and text.count("\n") == height
-    # A row of one empty cell needs quotes to be a row.
-    return text if plain and width > 1 and '"' not in text and "\r" not in text else None
+def _quoted(cells: list[str]) -> list[str]:
+    if not _needs_quotes("".join(cells)):
+        return cells
+    written = {
+        cell: '"' + cell.replace('"', '""') + '"' if _needs_quotes(cell) else cell
+        for cell in set(cells)
+    }
+    return [written[cell] for cell in cells]
+
+
+def _needs_quotes(text: str) -> bool:
+    return "," in text or '"' in text or "\n" in text or "\r" in text
 
 
 def writer(stream: IO[str]) -> "Writer":

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from leukctl.splits import units
 from leukctl.splits.assignment import Assignment
 from leukctl.splits.plan import Plan
@@ -67,9 +69,17 @@ def warnings(table: Table, made: Assignment) -> list[str]:
 
 def crossing(values: Sequence[str], cells: Sequence[str]) -> int:
     """Return how many values, such as a file's SHA-256, stand in more than one part."""
+    if not any(values):
+        return 0
+    hashes = np.fromiter(map(hash, values), np.int64, len(values))
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    # Most files are there once, and a million of them need not be kept by name to see that.
+    repeated = np.unique(np.concatenate([order[1:][same], order[:-1][same]]))
     first: dict[str, str] = {}
     found = set()
-    for value, part in zip(values, cells, strict=True):
+    for row in repeated.tolist():
+        value, part = values[row], cells[row]
         if value and part and first.setdefault(value, part) != part:
             found.add(value)
     return len(found)

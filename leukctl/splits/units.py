@@ -71,7 +71,8 @@ def keys(table: Table, unit: Unit) -> list[str]:
     """
     if not unit.column:
         digests, paths = table.column("sha256", ""), table.column("path")
-        own = [digest.lower() or path for digest, path in zip(digests, paths, strict=True)]
+        pairs = zip(digests, paths, strict=True)
+        own = [digest if digest.islower() else digest.lower() or path for digest, path in pairs]
         if "parent" not in table:
             return own
         # What balance made of an image is that image still, also where its own row has gone.
