@@ -132,6 +132,8 @@ def clean_name(name: str) -> str:
     Each is percent-encoded, so that a list of files stays one line a file. Spaces, brackets and
     commas are kept.
     """
+    if name.isprintable():
+        return name
     raw = name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return _CONTROL.sub(
         lambda match: "".join(
@@ -150,7 +152,7 @@ def utf8(text: str) -> str:
     return text
 
 
-def distinct_names(paths: Sequence[str], keys: Sequence[Hashable] | None = None) -> list[str]:
+def distinct_names(paths: Iterable[str], keys: Sequence[Hashable] | None = None) -> list[str]:
     """Return a clean, extensionless relative name for every path, no two alike.
 
     ``a/x.bmp`` becomes ``a/x``. A later path whose name is taken keeps its extension
@@ -161,21 +163,45 @@ def distinct_names(paths: Sequence[str], keys: Sequence[Hashable] | None = None)
         paths: relative POSIX paths.
         keys: paths with an equal key share one name (repeated rows of a manifest).
     """
-    given: dict[Hashable, str] = {}
-    taken: set[str] = set()
-    for path, key in zip(paths, keys if keys is not None else paths, strict=True):
-        if key not in given:
-            name = next(name for name in _candidates(path) if name.casefold() not in taken)
-            taken.add(name.casefold())
-            given[key] = name
-    return [given[key] for key in (keys if keys is not None else paths)]
+    paths = list(paths) if keys is None else paths
+    keys = list(paths) if keys is None else keys
+    repeated = _repeated(keys)
+    shared: dict[Hashable, str] = {}
+    # Digests, since names may be millions; two of them alike would only cost a longer name.
+    taken: set[int] = set()
+    names = []
+    for path, key in zip(paths, keys, strict=True):
+        name = shared.get(key) if hash(key) in repeated else None
+        if name is None:
+            name = next(name for name in _candidates(path) if _digest(name) not in taken)
+            taken.add(_digest(name))
+            if hash(key) in repeated:
+                shared[key] = name
+        names.append(name)
+    return names
+
+
+def _repeated(keys: Iterable[Hashable]) -> set[int]:
+    """Return the hashes that come more than once."""
+    seen: set[int] = set()
+    repeated: set[int] = set()
+    for key in keys:
+        (repeated if hash(key) in seen else seen).add(hash(key))
+    return repeated
+
+
+def _digest(name: str) -> int:
+    folded = name.casefold().encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(folded, digest_size=8).digest(), "big")
 
 
 def _candidates(path: str) -> Iterable[str]:
-    whole = "/".join(clean_name(part) for part in PurePosixPath(path).parts)
-    stem = str(PurePosixPath(whole).with_suffix("")) if PurePosixPath(whole).suffix else whole
+    whole = "/".join(clean_name(part) for part in path.split("/") if part not in ("", "."))
+    folder, slash, name = whole.rpartition("/")
+    dot = name.rfind(".")
+    stem = name[:dot] if 0 < dot < len(name) - 1 else name
     # A name of dots alone ("...png" without its suffix) would be a folder of the file system's.
-    yield from (name for name in (stem, whole) if PurePosixPath(name).name.strip("."))
+    yield from (f"{folder}{slash}{name}" for name in (stem, name) if name.strip("."))
     number = 2
     while True:
         yield f"{whole}-{number}"

@@ -1,4 +1,7 @@
-"""Many small jobs on the processors of this machine, with results in order and bounded memory."""
+"""Many small jobs, with results in order and bounded memory, on the processors of this machine.
+
+:mod:`leukctl.cluster` has them done elsewhere.
+"""
 
 import contextlib
 import ctypes
@@ -6,13 +9,15 @@ import itertools
 import os
 import signal
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 
@@ -21,8 +26,20 @@ from leukctl.errors import LeukctlError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+# Of a chunk of jobs: passing one on costs about a millisecond, and an interrupt waits for its end.
+_CHUNK_S = 0.1
+_LARGEST_CHUNK = 256
+
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+
+
+class Runner(Protocol):
+    """Does jobs somewhere, and yields their results in the order of the jobs."""
+
+    def __call__(
+        self, work: Callable[[Job], Result], jobs: Iterable[Job], /
+    ) -> Iterator[Result]: ...
 
 
 def processors() -> int:
@@ -58,8 +75,8 @@ def keep_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
-def _settle() -> None:
-    """Make this process one of several equals: a thread, and memory of its own."""
+def settle() -> None:
+    """Make this process one of several equals: a thread of OpenCV's, and memory that it keeps."""
     cv2.setNumThreads(1)
     keep_memory()
 
@@ -69,6 +86,31 @@ def chunks(items: Iterable[Job], size: int) -> Iterator[list[Job]]:
     rest = iter(items)
     while chunk := list(itertools.islice(rest, size)):
         yield chunk
+
+
+def spread(
+    work: Callable[[Job], Result], jobs: Iterable[Job], run: Runner
+) -> Generator[Result, None, None]:
+    """Yield ``work(job)`` for every job, in order, passing on to ``run`` chunks of many.
+
+    Their size follows from the time that the last ones took.
+    """
+    size = 1
+
+    def cut() -> Iterator[list[Job]]:
+        rest = iter(jobs)
+        while chunk := list(itertools.islice(rest, size)):
+            yield chunk
+
+    for seconds, results in run(partial(_timed, work), cut()):
+        size = max(1, min(2 * size, _LARGEST_CHUNK, int(len(results) * _CHUNK_S / seconds)))
+        yield from results
+
+
+def _timed(work: Callable[[Job], Result], jobs: Sequence[Job]) -> tuple[float, list[Result]]:
+    started = time.perf_counter()
+    results = [work(job) for job in jobs]
+    return max(time.perf_counter() - started, 1e-9), results
 
 
 def in_order(
@@ -86,7 +128,7 @@ def in_order(
         LeukctlError: a process was killed. What ``work`` raises comes through as it is.
     """
     if workers == 1:
-        _settle()
+        settle()
         yield from map(work, jobs)
         return
     # Not forked: this process may run threads already, of a progress bar for one.
@@ -131,6 +173,6 @@ def _end_with_parent() -> None:
 def _begin() -> None:
     # A parent that is killed outright tells nobody, and its workers would wait for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _settle()
+    settle()
     # Ctrl-C reaches the whole group; the parent answers it, and says so once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,15 +1,18 @@
 """From files to prepared files: naming, masks, going on, and what prep must not replace."""
 
+import csv
+import functools
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from leukctl import files, images
+from leukctl import files, images, processes
 from leukctl.errors import InputError
 from leukctl.preparing import Chain, naming, results, work
-from leukctl.preparing.work import Job, Outcome
+from leukctl.preparing.work import Job, Outcome, Task
 from leukctl.tables import Table
 
 CHAIN = Chain.parse("resize:8")
@@ -22,8 +25,13 @@ def picture(path: Path, seed: int = 0, mode: str = "RGB") -> Path:
     return path
 
 
-def prepare(jobs: list[Job], chain: Chain = CHAIN, workers: int = 1) -> list[Outcome]:
-    return list(work.prepare_all(jobs, chain, workers, lambda step: None).values())
+def prepare(
+    jobs: list[Job], chain: Chain = CHAIN, workers: int = 1, force: bool = False
+) -> list[Outcome]:
+    run = functools.partial(processes.in_order, workers=workers)
+    done = list(work.prepare_all(jobs, Task(chain, force), run))
+    assert [job for job, _ in done] == jobs
+    return [outcome for _, outcome in done]
 
 
 def job(tmp_path: Path, name: str = "a.bmp", **more: str) -> Job:
@@ -109,7 +117,7 @@ def test_what_is_not_right_is_made_again(tmp_path: Path, change: str) -> None:
     if change in ("source", "chain"):  # an earlier manifest may name what is there
         with pytest.raises(InputError, match=r"prepared .* before"):
             prepare([job(tmp_path)], chain)
-    (outcome,) = work.prepare_all([job(tmp_path)], chain, 1, lambda step: None, force=True).values()
+    (outcome,) = prepare([job(tmp_path)], chain, force=True)
     assert not outcome.skipped
     expected, _, _ = chain.apply(images.read_rgb(tmp_path / "a.bmp"))
     np.testing.assert_array_equal(images.read_rgb(target), expected)
@@ -191,10 +199,7 @@ def test_workers_make_the_same(tmp_path: Path) -> None:
     bytes_alone = [Path(one.target).read_bytes() for one in jobs if Path(one.target).exists()]
     for one in jobs:
         Path(one.target).unlink(missing_ok=True)
-    steps: list[int] = []
-    together = list(work.prepare_all(jobs, CHAIN, 2, steps.append).values())
-    assert together == alone
-    assert sum(steps) == 70
+    assert prepare(jobs, workers=2) == alone
     assert [o.rejected != "" for o in alone] == [index == 33 for index in range(70)]
     assert bytes_alone == [Path(o.target).read_bytes() for o in jobs if Path(o.target).exists()]
 
@@ -205,28 +210,47 @@ def test_manifest_keeps_columns_and_order_and_drops_the_rejected(tmp_path: Path)
         ["age", "label", "path", "sha256"],
         [["7", "x", "a.bmp", ""], ["8", "y", "b.bmp", ""], ["9", "x", "c.bmp", ""]],
     )
-    jobs = results.make_jobs(table, ["a.bmp", "b.bmp", "c.bmp"], Path("out"))
+    plan = results.plan(table, ["a.bmp", "b.bmp", "c.bmp"], Path("out"))
     outcomes = [Outcome("s1", "p"), Outcome(rejected="why"), Outcome("s3", "p", "note")]
-    made = results.manifest_of(table, jobs, outcomes)
-    assert made.columns == ["path", "label", "sha256", "prep", "prep_note", "original", "age"]
-    assert made.rows == [
-        ["out/images/a.png", "x", "s1", "p", "", "a.bmp", "7"],
-        ["out/images/c.png", "x", "s3", "p", "note", "c.bmp", "9"],
-    ]
-    assert results.rejected_of(jobs, outcomes).rows == [["b.bmp", "why"]]
+    assert written(plan, outcomes) == (
+        "path,label,sha256,prep,prep_note,original,age\n"
+        "out/images/a.png,x,s1,p,,a.bmp,7\n"
+        "out/images/c.png,x,s3,p,note,c.bmp,9\n",
+        "path,reason\nb.bmp,why\n",
+    )
+
+
+def written(plan: results.Plan, outcomes: list[Outcome]) -> tuple[str, str]:
+    """Return the manifest and the table of the rejected."""
+    manifest, rejected = io.StringIO(), io.StringIO()
+    results.write(plan, zip(plan.jobs(), outcomes, strict=True), manifest, rejected)
+    return manifest.getvalue(), rejected.getvalue()
+
+
+def test_repeated_rows_share_what_became_of_their_image() -> None:
+    rows = [["a", "", "1"], ["b", "", "2"], ["a", "1", "3"], ["b", "1", "4"], ["c", "", "5"]]
+    table = Table("m.csv", ["path", "copy", "age"], rows)
+    plan = results.plan(table, [row[0] for row in rows], Path("out"))
+    assert len(plan) == 3
+    assert [job.source for job in plan.jobs()] == ["a", "b", "c"]
+    outcomes = [Outcome("s1", "p"), Outcome(rejected="why"), Outcome("s3", "p")]
+    manifest, rejected = written(plan, outcomes)
+    assert [line.split(",")[-1] for line in manifest.splitlines()] == ["age", "1", "3", "5"]
+    assert [line.split(",")[1] for line in manifest.splitlines()] == ["sha256", "s1", "s1", "s3"]
+    assert rejected == "path,reason\nb,why\n"
 
 
 def test_preparing_again_composes_the_chains(tmp_path: Path) -> None:
     picture(tmp_path / "raw.bmp")
     columns = ["path", "prep", "original"]
     table = Table("m.csv", columns, [[str(tmp_path / "raw.bmp"), "zoom:0.5", "first.bmp"]])
-    jobs = results.make_jobs(table, ["raw.bmp"], tmp_path / "out")
-    made = results.manifest_of(table, jobs, prepare(jobs))
-    assert made.column("prep") == ["zoom:0.5,resize:8"]
-    assert made.column("original") == ["first.bmp"]
+    plan = results.plan(table, ["raw.bmp"], tmp_path / "out")
+    manifest, _ = written(plan, prepare(list(plan.jobs())))
+    (row,) = csv.DictReader(io.StringIO(manifest))
+    assert (row["prep"], row["original"]) == ("zoom:0.5,resize:8", "first.bmp")
 
 
 def test_two_rows_of_one_image_with_different_masks_are_refused() -> None:
     table = Table("m.csv", ["path", "mask"], [["a", "m"], ["a", "n"]], [2, 3])
     with pytest.raises(InputError, match="line 3, column mask"):
-        results.make_jobs(table, ["a", "a"], Path("out"))
+        results.plan(table, ["a", "a"], Path("out"))

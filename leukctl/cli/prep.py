@@ -1,6 +1,9 @@
 """``leukctl prep``: images in any known layout to prepared PNG images and a manifest."""
 
-from collections.abc import Sequence
+import contextlib
+import functools
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,11 +15,12 @@ from leukctl.errors import ExitStatus, UsageError
 if TYPE_CHECKING:
     from leukctl.layouts import Found, Listing
     from leukctl.preparing import Chain
-    from leukctl.preparing.work import Job, Outcome
+    from leukctl.preparing.results import Plan, Summary
+    from leukctl.processes import Runner
     from leukctl.tables import Table
 
-_MOST_REJECTED_SHOWN = 20
 _MOST_CLASSES_SHOWN = 20
+_FEW = 64  # images, for which one more process does not pay
 
 
 def prep(
@@ -83,6 +87,14 @@ def prep(
     root: options.Root = None,
     force: options.Force = False,
     workers: options.Workers = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Work on the Dask cluster of this scheduler, such as tcp://node1:8786.",
+        ),
+    ] = None,
     allow_rejected: Annotated[
         int,
         typer.Option(
@@ -159,6 +171,9 @@ def prep(
     same steps is left as it is, so that an interrupted prep goes on; what was made of another
     image or by other steps is replaced only with --force.
 
+    With --scheduler (pip install 'leukctl[dask]') the workers of a Dask cluster do it, with the
+    same results: SRC and DIR must lie where every worker sees them under the same path.
+
     \b
     Example:
       leukctl prep data/C-NMC --layout cnmc --images build/img -o build/all.csv \\
@@ -166,8 +181,9 @@ def prep(
       leukctl prep data/cells --images build/img | leukctl split - > split.csv
     """
     import time
+    from contextlib import closing
 
-    from leukctl import layouts, processes, tables
+    from leukctl import files, layouts
     from leukctl.preparing import naming, results, work
 
     chain = _chain(steps, recipe)
@@ -175,17 +191,46 @@ def prep(
     if labels is not None:
         found.table = _relabel(found.table, labels)
     started = time.monotonic()
-    with streams.open_output(output) as stream:
-        jobs = results.make_jobs(found.table, found.relative, images, found.archives)
-        with streams.progress("prep", len(set(jobs))) as advance:
-            done = work.prepare_all(jobs, chain, workers or processes.processors(), advance, force)
-        outcomes = [done[job] for job in jobs]
-        rejected = results.rejected_of(jobs, outcomes)
-        tables.write_path(rejected, images / naming.REJECTED)
-        tables.write(results.manifest_of(found.table, jobs, outcomes), stream)
-    _say_rejected(rejected, images / naming.REJECTED)
-    _say_done(done, time.monotonic() - started)
-    return ExitStatus.DONE if len(rejected) <= allow_rejected else ExitStatus.FOUND
+    plan = results.plan(found.table, found.relative, images, found.archives)
+    refused = images / naming.REJECTED
+    task = work.Task(chain, force, os.getcwd() if scheduler is not None else "")
+    with (
+        streams.open_whole_output(output) as stream,
+        files.atomic_writer(refused) as rejected,
+        _runner(plan, workers, scheduler) as run,
+        closing(work.prepare_all(plan.jobs(), task, run)) as outcomes,
+        streams.progress("prep", len(plan)) as advance,
+    ):
+        summary = results.write(
+            plan, outcomes, stream, rejected, lambda so_far: advance(1, _rejected(so_far.rejected))
+        )
+    _say_rejected(summary, refused)
+    _say_done(summary, time.monotonic() - started)
+    return ExitStatus.DONE if summary.rejected <= allow_rejected else ExitStatus.FOUND
+
+
+@contextlib.contextmanager
+def _runner(plan: "Plan", workers: int | None, scheduler: str | None) -> "Iterator[Runner]":
+    """Yield what runs the jobs: processes of this machine, or a cluster."""
+    from leukctl import processes
+
+    if scheduler is None:
+        # A process takes some tenths of a second to start.
+        few = min(workers or processes.processors(), max(1, len(plan) // _FEW))
+        yield functools.partial(processes.in_order, workers=few)
+        return
+    if workers is not None and os.environ.get("LEUKCTL_WORKERS") != str(workers):
+        raise UsageError("--workers is for this machine; with --scheduler its cluster has its own")
+    from leukctl import cluster
+
+    job = next(plan.jobs())
+    source = [] if job.archive else [Path(job.source).absolute().parent]
+    with cluster.connected(scheduler, [plan.folder.absolute(), *source]) as run:
+        yield run
+
+
+def _rejected(count: int) -> str:
+    return f"{count} rejected" if count else ""
 
 
 def _chain(steps: str | None, recipe: str | None) -> "Chain":
@@ -301,20 +346,20 @@ def _classes(table: "Table") -> str:
     return f"{len(counts)} classes ({', '.join(shown)}{more}){of}" if counts else "no labels"
 
 
-def _say_rejected(rejected: "Table", where: Path) -> None:
-    for path, reason in rejected.rows[:_MOST_REJECTED_SHOWN]:
+def _say_rejected(summary: "Summary", where: Path) -> None:
+    for path, reason in summary.reasons:
         inputs.reject(path, reason)
-    if len(rejected) > _MOST_REJECTED_SHOWN:
-        streams.error(f"and {len(rejected) - _MOST_REJECTED_SHOWN} more, all in {where}")
+    if summary.rejected > len(summary.reasons):
+        streams.error(f"and {summary.rejected - len(summary.reasons)} more, all in {where}")
 
 
-def _say_done(done: "dict[Job, Outcome]", seconds: float) -> None:
-    noted = sum(bool(outcome.note) for outcome in done.values())
-    if noted:
-        streams.warn(f"{noted} images could not be prepared in full; see the column prep_note")
-    skipped = sum(outcome.skipped for outcome in done.values())
-    rejected = sum(bool(outcome.rejected) for outcome in done.values())
+def _say_done(summary: "Summary", seconds: float) -> None:
+    if summary.noted:
+        streams.warn(
+            f"{summary.noted} images could not be prepared in full; see the column prep_note"
+        )
     streams.note(
-        f"{len(done) - rejected} images prepared, {skipped} of them before now; {rejected} "
-        f"rejected; {seconds:.1f} s, {len(done) / max(seconds, 1e-9):.0f} images/s"
+        f"{summary.images - summary.rejected} images prepared, {summary.skipped} of them before "
+        f"now; {summary.rejected} rejected; {seconds:.1f} s, "
+        f"{summary.images / max(seconds, 1e-9):.0f} images/s"
     )

@@ -6,18 +6,25 @@ when standard error is a terminal and something long is about to run.
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from leukctl import files
 from leukctl.errors import InputError, LeukctlError
 
-Advance = Callable[[int], None]
-
 _PLAIN_INTERVAL_S = 30.0
+_BAR_INTERVAL_S = 0.1
+
+
+class Advance(Protocol):
+    """Takes steps done since the last call, and what else there is to say."""
+
+    def __call__(self, step: int, extra: str = "") -> None: ...
 
 
 class _Verbosity:
@@ -82,6 +89,26 @@ def open_output(path: Path | None) -> Iterator[IO[str]]:
             yield stream
 
 
+@contextlib.contextmanager
+def open_whole_output(path: Path | None) -> Iterator[IO[str]]:
+    """Open where data goes as :func:`open_output` does, but let nothing out unless all is well.
+
+    So that the next command of a pipe takes no half for the whole. What is written meanwhile is
+    kept in a temporary file.
+    """
+    with (
+        open_output(path) as stream,
+        tempfile.TemporaryFile(
+            "w+", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as held,
+    ):
+        with files.blaming(tempfile.gettempdir()):
+            yield held
+            held.flush()
+        held.seek(0)
+        shutil.copyfileobj(held, stream)
+
+
 def data_stream() -> IO[str]:
     """Return standard output as a UTF-8 text stream that writes line ends as they are."""
     stdout: Any = sys.stdout
@@ -119,7 +146,7 @@ def progress(what: str, total: int | None, unit: str = "images") -> Iterator[Adv
     nothing with ``-q``.
     """
     if verbosity.quiet:
-        yield lambda step: None
+        yield lambda step, extra="": None
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bar(what, total, unit) as advance:
             yield advance
@@ -142,14 +169,17 @@ def _bar(what: str, total: int | None, unit: str) -> Iterator[Advance]:
         redirect_stdout=False,  # that is where data goes
     ) as bar:
         task = bar.add_task(what, total=total, rate="", of=f"/{total}" if total is not None else "")
-        started = time.monotonic()
+        started = last = time.monotonic()
         done = 0
 
-        def advance(step: int) -> None:
-            nonlocal done
+        def advance(step: int, extra: str = "") -> None:
+            nonlocal done, last
             done += step
-            rate = done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=step, rate=f"{rate:.0f} {unit}/s")
+            now = time.monotonic()
+            if now - last >= _BAR_INTERVAL_S or done == total:
+                last = now
+                rate = f"{done / max(now - started, 1e-9):.0f} {unit}/s"
+                bar.update(task, completed=done, rate=", ".join(filter(None, (rate, extra))))
 
         yield advance
 
@@ -158,14 +188,15 @@ def _plain(what: str, total: int | None, unit: str) -> Advance:
     started = last = time.monotonic()
     done = 0
 
-    def advance(step: int) -> None:
+    def advance(step: int, extra: str = "") -> None:
         nonlocal done, last
         done += step
         now = time.monotonic()
         if now - last >= _PLAIN_INTERVAL_S:
             last = now
             of = f"/{total}" if total is not None else ""
-            note(f"{what}: {done}{of} {unit}, {done / (now - started):.1f} {unit}/s")
+            rate = f"{done / (now - started):.1f} {unit}/s"
+            note(", ".join(filter(None, (f"{what}: {done}{of} {unit}", rate, extra))))
 
     return advance
 

@@ -1,8 +1,9 @@
 """Where prepared images go: a distinct, clean path inside the output folder for every row."""
 
+import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from leukctl import files
@@ -14,7 +15,7 @@ REJECTED = "rejected.csv"
 _LONGEST = 200
 
 
-def targets(relative: Sequence[str], sources: Sequence[str]) -> list[str]:
+def targets(relative: Iterable[str], sources: Iterable[str]) -> list[str]:
     """Return the output name of each image, without suffix, relative to the output folder.
 
     ``SOURCE/PATH``: control characters and undecodable bytes percent-encoded, ``..`` and the
@@ -22,8 +23,7 @@ def targets(relative: Sequence[str], sources: Sequence[str]) -> list[str]:
     share one.
     """
     keys = list(zip(sources, relative, strict=True))
-    wanted = {key: "/".join([_source_folder(key[0]), *_parts(key[1])]) for key in keys}
-    return files.distinct_names([wanted[key] for key in keys], keys)
+    return files.distinct_names((_wanted(*key) for key in keys), keys)
 
 
 def image_path(folder: Path, target: str) -> str:
@@ -37,22 +37,31 @@ def mask_path(folder: Path, target: str) -> str:
     return image_path(folder, f"{MASKS}/{target}")
 
 
+def _wanted(source: str, path: str) -> str:
+    folder, _, name = os.path.normpath(path).rpartition("/")
+    return f"{_folder(source, folder)}/{_shorten(name if name not in ('', '.', '..') else 'image')}"
+
+
+@functools.lru_cache
+def _folder(source: str, folder: str) -> str:
+    parts = _parts(folder)
+    # A folder x.png/ would stand where the image x.png goes.
+    clean = [_shorten(f"{part}_" if part.lower().endswith(".png") else part) for part in parts]
+    return "/".join([_source_folder(source), *clean])
+
+
 def _source_folder(source: str) -> str:
-    name = "_".join(_parts(source)) if source else "images"
+    name = "_".join(map(_shorten, _parts(os.path.normpath(source)))) or "images"
     return f"{name}_" if name.casefold() in (MASKS, REJECTED) else name
 
 
 def _parts(path: str) -> list[str]:
-    given = PurePosixPath(os.path.normpath(path)).parts
-    *folders, name = [part for part in given if part not in ("/", "//", "..")] or ["image"]
-    # A folder x.png/ would stand where the image x.png goes.
-    clean = [_shorten(f"{f}_" if f.lower().endswith(".png") else f) for f in folders]
-    return [*clean, _shorten(name)]
+    return [part for part in path.split("/") if part not in ("", ".", "..")]
 
 
 def _shorten(name: str) -> str:
     clean = files.clean_name(name)
-    if len(clean.encode()) <= _LONGEST:
+    if len(clean) <= _LONGEST // 4 or len(clean.encode()) <= _LONGEST:
         return clean
     digest = hashlib.sha256(clean.encode()).hexdigest()[:16]
     stem = clean.encode()[: _LONGEST - 40].decode(errors="ignore")

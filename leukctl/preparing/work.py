@@ -1,9 +1,9 @@
-"""One image from its file to its prepared PNG, and many of them in processes."""
+"""One image from its file to its prepared PNG, and a stream of them."""
 
 import functools
-import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,6 @@ PREP = "leukctl:prep"
 _NOTE = "leukctl:prep-note"
 _SOURCE = "leukctl:source-sha256"
 _MASK = "leukctl:mask-sha256"
-
-_CHUNK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +59,50 @@ class Outcome:
     rejected: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """How a job is to be done, wherever that is.
+
+    Attributes:
+        force: replace what was made of another image or by other steps.
+        base: the folder that relative paths start from, "" for the current one.
+    """
+
+    chain: Chain
+    force: bool = False
+    base: str = ""
+
+    def at(self, path: str) -> Path:
+        """Return where ``path`` of a job lies."""
+        return Path(self.base, path)
+
+
 def prepare_all(
-    jobs: Sequence[Job],
-    chain: Chain,
-    workers: int,
-    on_progress: Callable[[int], None],
-    force: bool = False,
-) -> dict[Job, Outcome]:
-    """Return the outcome of every job; the same whatever the number of ``workers``.
+    jobs: Iterable[Job], task: Task, run: processes.Runner
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """Yield every job and its outcome, in order; the same wherever they are run.
+
+    Jobs are taken as they are needed, so that memory does not grow with their number.
+
+    Args:
+        run: :func:`leukctl.processes.in_order` with its workers, or a cluster's.
 
     Raises OSError where an image cannot be written, and :class:`InputError` where a file that prep
     did not write stands in the way, or, without ``force``, one that it made of another image or by
     other steps: an earlier manifest may name it still.
     """
-    distinct = list(dict.fromkeys(jobs))
-    outcomes: list[Outcome] = []
-    # A process takes some tenths of a second to start.
-    few = max(1, min(workers, len(distinct) // _CHUNK))
-    work = functools.partial(_prepare_chunk, chain, force)
-    for chunk in processes.in_order(work, _chunks(distinct), few):
-        outcomes += chunk
-        on_progress(len(chunk))
-    return dict(zip(distinct, outcomes, strict=True))
+    passed_on: deque[Job] = deque()
+
+    def taken() -> Iterator[tuple[Job, images.Rgb | None]]:
+        for job, pixels in _with_pixels(jobs):
+            passed_on.append(job)
+            yield job, pixels
+
+    for outcome in processes.spread(functools.partial(_prepare, task), taken(), run):
+        yield passed_on.popleft(), outcome
 
 
-Task = tuple[Job, images.Rgb | None]
-
-
-def _chunks(jobs: Sequence[Job]) -> Iterator[list[Task]]:
-    tasks = _with_pixels(jobs)
-    while chunk := list(itertools.islice(tasks, _CHUNK)):
-        yield chunk
-
-
-def _with_pixels(jobs: Sequence[Job]) -> Iterator[Task]:
+def _with_pixels(jobs: Iterable[Job]) -> Iterator[tuple[Job, images.Rgb | None]]:
     """Yield every job, with its pixels where they lie in an archive.
 
     An archive is a compressed stream, so that one process reads it once, from its start to its
@@ -114,13 +122,11 @@ def _with_pixels(jobs: Sequence[Job]) -> Iterator[Task]:
         yield job, pixels
 
 
-def _prepare_chunk(chain: Chain, force: bool, tasks: Sequence[Task]) -> list[Outcome]:
-    return [prepare(job, chain, pixels, force) for job, pixels in tasks]
+def _prepare(task: Task, given: tuple[Job, images.Rgb | None]) -> Outcome:
+    return prepare(given[0], task, given[1])
 
 
-def prepare(
-    job: Job, chain: Chain, pixels: images.Rgb | None = None, force: bool = False
-) -> Outcome:
+def prepare(job: Job, task: Task, pixels: images.Rgb | None = None) -> Outcome:
     """Prepare one image and its mask, unless the same has been done already.
 
     Args:
@@ -128,31 +134,31 @@ def prepare(
             these bytes.
     """
     try:
-        data = pixels.tobytes() if pixels is not None else images.read_bytes(Path(job.source))
-        mask_data = _read_mask(job)
+        data = pixels.tobytes() if pixels is not None else images.read_bytes(task.at(job.source))
+        mask_data = _read_mask(job, task)
         digest = images.sha256(data)
         if job.sha256 and job.sha256.lower() != digest:
             raise ImageError("its SHA-256 is not the one in the manifest")
         text = {
-            PREP: ",".join(part for part in (job.before, str(chain)) if part),
+            PREP: ",".join(part for part in (job.before, str(task.chain)) if part),
             _SOURCE: digest,
         }
         if mask_data:
             text[_MASK] = images.sha256(mask_data)
-        done = _already_done(job, text, force)
+        done = _already_done(job, task, text)
         if done is not None:
             return done
         rgb = pixels if pixels is not None else images.decode(data)
-        return _make(job, chain, rgb, mask_data, text)
+        return _make(job, task, rgb, mask_data, text)
     except ImageError as error:
         return Outcome(rejected=str(error))
 
 
-def _read_mask(job: Job) -> bytes:
+def _read_mask(job: Job, task: Task) -> bytes:
     if not job.mask:
         return b""
     try:
-        return images.read_bytes(Path(job.mask))
+        return images.read_bytes(task.at(job.mask))
     except ImageError as error:
         raise ImageError(f"its mask {job.mask!r}: {error}") from None
 
@@ -168,29 +174,27 @@ def _decode_mask(job: Job, data: bytes, shape: tuple[int, ...]) -> Mask:
     return mask
 
 
-def _make(
-    job: Job, chain: Chain, rgb: images.Rgb, mask_data: bytes, text: dict[str, str]
-) -> Outcome:
+def _make(job: Job, task: Task, rgb: images.Rgb, mask_data: bytes, text: dict[str, str]) -> Outcome:
     mask = _decode_mask(job, mask_data, rgb.shape[:2]) if mask_data else None
-    rgb, mask, notes = chain.apply(rgb, mask)
+    rgb, mask, notes = task.chain.apply(rgb, mask)
     note = "; ".join(notes)
     if note:
         text = text | {_NOTE: note}
     # The image comes last: where it is whole, so is its mask.
     if mask is not None:
-        files.write_bytes(Path(job.mask_target), images.encode_png(mask, text))
+        files.write_bytes(task.at(job.mask_target), images.encode_png(mask, text))
     prepared = images.encode_png(rgb, text)
-    files.write_bytes(Path(job.target), prepared)
+    files.write_bytes(task.at(job.target), prepared)
     return Outcome(images.sha256(prepared), text[PREP], note)
 
 
-def _already_done(job: Job, text: dict[str, str], force: bool) -> Outcome | None:
+def _already_done(job: Job, task: Task, text: dict[str, str]) -> Outcome | None:
     """Return the outcome where the targets hold just what would be written, else None."""
-    found = _read_target(job, job.target)
-    targets = [found, _read_target(job, job.mask_target)] if job.mask_target else [found]
+    found = _read_target(job, task, job.target)
+    targets = [found, _read_target(job, task, job.mask_target)] if job.mask_target else [found]
     entries = [images.png_text(data) if data is not None else None for data in targets]
     for entry, target in zip(entries, (job.target, job.mask_target), strict=False):
-        if not force:
+        if not task.force:
             _check_own(entry, text, target)
     if any(entry is None or {**entry, _NOTE: ""} != {**text, _NOTE: ""} for entry in entries):
         return None
@@ -207,16 +211,16 @@ def _check_own(entry: dict[str, str] | None, text: dict[str, str], target: str) 
             )
 
 
-def _read_target(job: Job, target: str) -> bytes | None:
+def _read_target(job: Job, task: Task, target: str) -> bytes | None:
     """Return what stands where the result goes, None where nothing does.
 
     Raises :class:`InputError` for what prep must not replace: an input, or a stranger's file.
     """
     try:
-        with open(target, "rb") as stream:
+        with open(task.at(target), "rb") as stream:
             data = stream.read()
         for given in (job.archive or job.source, job.mask):
-            if given and os.path.samefile(given, target):
+            if given and os.path.samefile(task.at(given), task.at(target)):
                 raise InputError(
                     "would be overwritten by its own result; name another --images", file=given
                 )
