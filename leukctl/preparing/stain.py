@@ -99,12 +99,13 @@ def _unmix(rgb: Rgb, beta: float, alpha: float) -> tuple[Floats, Floats, Floats,
     light = np.full(3, _WHITE) if black else np.percentile(colors, _GROUND, axis=0)
     light = np.maximum(light, 1.0)
     # One is added on both sides, so that black has a density and the ground has none.
-    density = -np.log((colors + 1.0) / (light + 1.0))
+    curves = np.log(light + 1.0) - np.log(np.arange(256)[:, None] + 1.0)
+    density = np.stack([curves[colors[:, c], c] for c in range(3)], axis=1)
     tissue = density[density.mean(axis=1) >= beta]
     if len(tissue) < max(2, _LEAST_TISSUE * rgb.shape[0] * rgb.shape[1]):
         raise ValueError("no tissue")
     stains = _two_stains(tissue, alpha)
-    amounts = np.linalg.lstsq(stains, density.T, rcond=None)[0]
+    amounts = np.linalg.pinv(stains) @ density.T
     most = np.percentile(amounts, 100 - alpha, axis=1)
     if not (most > 0).all():
         raise ValueError("one stain alone")
@@ -113,7 +114,10 @@ def _unmix(rgb: Rgb, beta: float, alpha: float) -> tuple[Floats, Floats, Floats,
 
 def _two_stains(density: Floats, alpha: float) -> Floats:
     """Return the unit vectors (3, 2) at the ends of the fan that the densities (N, 3) make."""
-    spread, directions = np.linalg.eigh(np.cov(density.T))
+    centered = density - density.mean(axis=0)
+    # Not np.cov, whose sums may depend on how many threads BLAS has.
+    covariance = np.einsum("ni,nj->ij", centered, centered) / len(density)
+    spread, directions = np.linalg.eigh(covariance)
     if spread[1] < _LEAST_SPREAD:
         raise ValueError("one stain alone")
     plane = directions[:, [2, 1]]
