@@ -1,8 +1,9 @@
 """Non-local means, a crop and a resize: the chain, and a loop that denoises whole frames.
 
 The loop is given the chain's own boxes and spends no time on finding any. Both read the file,
-neither writes, and both have one thread, as each of prep's processes has. Then: how far the box moves that the chain finds on a median-filtered frame, from
-the one that it would find on the denoised frame (intersection over union).
+neither writes, and both have one thread, as each of prep's processes has. Then: how far the box
+moves that the chain finds on a median-filtered frame, from the one that it would find on the
+denoised frame (intersection over union).
 
     python benchmarks/nlm.py CELLS_FOLDER [FIELDS]
 """
