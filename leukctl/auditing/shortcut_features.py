@@ -25,10 +25,25 @@ Rgb = NDArray[np.uint8]
 COLOR_NUMBERS = 18
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 
+_FACTS = (
+    *("width", "height", "channels", "bits", "luma", "chroma", "subsampling", "progressive"),
+    *("dpi", "exif", "profile"),
+)
+_MARKS = [
+    f"{what} {where}"
+    for what in ("black", "white", "pure")
+    for where in ("top", "bottom", "left", "right")
+]
+FILE_NUMBERS = (
+    *("aspect", *_FACTS, *FORMATS, *_MARKS),
+    *("black ground", "white ground", "pure ground"),
+)
+
 # Colors need no finer picture, and cells are found on a coarse one four times as fast.
 _WORKING_SIDE = 112
 _LEAST_SIDE = 16  # of that picture, for its cells to be looked for
 _MARGIN = 0.04  # of the longer side, kept between cell and background
+_BACKGROUND = 0.5  # of the picture, farthest from cells
 _LEAST_BACKGROUND = 0.02  # of the picture
 _PERCENTILES = (0.05, 0.25, 0.75, 0.95)
 
@@ -42,8 +57,9 @@ def describe(data: bytes, rgb: Rgb) -> dict[str, Floats]:
 
     ``color`` is of all pixels: mean, standard deviation and the percentiles 5, 25, 75, 95 of L*,
     a*, b* (8 bits each) on the picture with a longer side of at most 112 pixels. ``background`` is
-    the same outside the white blood cells (:func:`leukctl.preparing.masks.cell`, widened by 4 % of
-    the longer side); NaN where no cell was found, or less than 2 % of the picture is left, since
+    the same of the half of the picture that is farthest from its white blood cells
+    (:func:`leukctl.preparing.masks.cell`), or of less, 4 % of the longer side away from them being
+    the least; NaN where no cell was found, or less than 2 % of the picture is left, since
     background and cell cannot be told apart there. ``file`` is of :func:`file_facts`.
 
     Args:
@@ -62,7 +78,7 @@ def describe(data: bytes, rgb: Rgb) -> dict[str, Floats]:
 
 
 def file_facts(data: bytes, rgb: Rgb) -> Floats:
-    """Return what the file tells besides its picture, float32 (D,).
+    """Return what the file tells besides its picture, float32, named by :data:`FILE_NUMBERS`.
 
     Width, height and aspect; the format; channels and bits; of a JPEG the means of its quantization
     tables, the subsampling of colors and whether it is progressive; dots per inch; whether there
@@ -70,11 +86,9 @@ def file_facts(data: bytes, rgb: Rgb) -> Floats:
     of black, white and purely colored pixels in strips of a tenth along the four sides. Black or
     white that stands in three corners or more is taken for the ground and not for a mark.
     """
-    header = np.zeros(_HEADER_NUMBERS, np.float32)
-    height, width = rgb.shape[:2]
-    header[:2] = width, height
-    if data:
-        header = _header(data)
+    header = _header(data) if data else np.zeros(len(_FACTS) + len(FORMATS), np.float32)
+    if not data:
+        header[:2] = rgb.shape[1], rgb.shape[0]
     aspect = header[0] / max(float(header[1]), 1.0)
     return np.concatenate([[aspect], header, _marks(rgb)]).astype(np.float32)
 
@@ -95,9 +109,10 @@ def _background(small: Rgb) -> NDArray[np.uint8] | None:
     cells = masks.cell(small)
     if cells is None:
         return None
-    reach = max(1, round(_MARGIN * max(small.shape[:2])))
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    ground = (cv2.dilate(cells, disk) == 0).astype(np.uint8)
+    away = cv2.distanceTransform(1 - cells, cv2.DIST_L2, cv2.DIST_MASK_5)
+    # All that a cell leaves would tell its size, by the share that red cells have of the rest.
+    least = max(float(np.quantile(away, 1 - _BACKGROUND)), _MARGIN * max(small.shape[:2]))
+    ground = (away >= least).astype(np.uint8)
     return ground if ground.mean() >= _LEAST_BACKGROUND else None
 
 
@@ -114,13 +129,6 @@ def _of_channel(lab: Rgb, channel: int, mask: NDArray[np.uint8] | None) -> Float
     # The sum of shares may end a rounding below 1.
     percentiles = np.searchsorted(np.minimum(np.cumsum(shares), 1), _PERCENTILES)
     return np.array([mean, deviation, *percentiles], np.float32)
-
-
-_FACTS = (
-    *("width", "height", "channels", "bits", "luma", "chroma", "subsampling", "progressive"),
-    *("dpi", "exif", "profile"),
-)
-_HEADER_NUMBERS = len(_FACTS) + len(FORMATS)
 
 
 def _header(data: bytes) -> Floats:
