@@ -2,17 +2,16 @@
 
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from leukctl import balancing, files, images, manifest, tables
+from leukctl import balancing, cli, files, images, manifest, tables
 from leukctl.balancing import Augmentation, Balanced, Ranges, Request, warping
 from leukctl.errors import InputError, UsageError
-from leukctl.preparing import Chain, work
+from leukctl.preparing import Chain
 from leukctl.tables import Table
 
 COLUMNS = ["path", "label", "subject", "source", "split", "group", "age"]
@@ -132,6 +131,22 @@ def test_the_content_of_an_image_decides_and_not_its_name(tmp_path: Path) -> Non
         pixels.append([images.read_rgb(Path(row["path"])) for row in added(made)])
     assert np.array_equal(pixels[0], pixels[1])
     assert not np.array_equal(pixels[0][0], pixels[0][1])
+
+
+def test_every_image_is_changed_in_its_own_way(tmp_path: Path) -> None:
+    # All but alike, so that what they become would be alike too if they were changed alike.
+    y, x = np.mgrid[:40, :40]
+    rows = []
+    for i in range(4):
+        rgb = np.stack([3 * x + y, 2 * y + x, 100 + x - y], axis=2).astype(np.uint8)
+        rgb[0, 0] = i
+        Image.fromarray(rgb).save(tmp_path / f"{i}.png")
+        rows.append([str(tmp_path / f"{i}.png"), "a", "train"])
+    new = added(augment(Table("m", ["path", "label", "split"], rows), tmp_path / "new", "16"))
+    made = [images.read_rgb(Path(row["path"])).astype(int) for row in new]
+    assert len(made) == 12
+    for i, one in enumerate(made):
+        assert all(np.abs(one - other).mean() > 1 for other in made[:i])
 
 
 def test_subjects_fill_up_evenly_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -328,13 +343,13 @@ def test_a_second_augmentation_starts_from_the_same_images_and_numbers_on(tmp_pa
 
 def test_repetitions_of_a_row_count_but_serve_once(tmp_path: Path) -> None:
     table = cells(tmp_path / "cells", {"a": 9, "b": 2}, others=0)
-    repeated = balancing.balance(table, "oversample", Request("4")).made.table
+    repeated = balancing.balance(table, "oversample", Request("3")).made.table
     made = augment(repeated, tmp_path / "new")
-    assert made.before == {"a": 9, "b": 4}
+    assert made.before == {"a": 9, "b": 3}
     new = added(made)
-    assert len(new) == 5
-    assert {row["copy"] for row in new} <= {"2", "3", "4"}  # above those of the repetitions
-    assert sorted(Counter(row["parent"] for row in new).values()) == [2, 3]
+    assert sorted(Counter(row["parent"] for row in new).values()) == [3, 3]
+    # The numbers of the one that is there twice go on above its repetition's.
+    assert sorted(row["copy"] for row in new) == ["1", "2", "2", "3", "3", "4"]
 
 
 def test_a_class_of_augmented_images_alone_is_refused(tmp_path: Path) -> None:
@@ -347,28 +362,34 @@ def test_a_class_of_augmented_images_alone_is_refused(tmp_path: Path) -> None:
         augment(made.select(kept), tmp_path / "more")
 
 
+def prepared(tmp_path: Path, steps: str) -> Table:
+    """Return the manifest of an image that prep prepared, in train."""
+    picture(tmp_path / "raw" / "a" / "x.png", 1)
+    arguments = ["prep", str(tmp_path / "raw"), "--layout", "folders", "--steps", steps, "-q"]
+    arguments += ["--images", str(tmp_path / "img"), "-o", str(tmp_path / "all.csv")]
+    assert cli.main(arguments) == 0
+    table = manifest.read_path(tmp_path / "all.csv")
+    return table.with_columns(split=["train"])
+
+
 def test_an_augmented_image_is_not_prepared_once_more(tmp_path: Path) -> None:
     from leukctl.tensors import Reader
 
-    chain = Chain.parse("zoom:0.5,resize:16")
-    job = work.Job(picture(tmp_path / "raw.png", 1), str(tmp_path / "img" / "x.png"))
-    outcome = work.prepare(job, chain)
-    table = Table(
-        "m", ["path", "label", "split", "prep"], [[job.target, "a", "train", outcome.prep]]
-    )
-    (row,) = added(augment(table, tmp_path / "new", "2"))
+    (row,) = added(augment(prepared(tmp_path, "zoom:0.5,resize:16"), tmp_path / "new", "2"))
     assert row["prep"] == "zoom:0.5,resize:16"
-    assert np.array_equal(Reader(chain)(Path(row["path"])), images.read_rgb(Path(row["path"])))
+    read = Reader(Chain.parse(row["prep"]))
+    assert np.array_equal(read(Path(row["path"])), images.read_rgb(Path(row["path"])))
 
 
-def test_prep_does_not_take_augmented_images_for_its_own(tmp_path: Path) -> None:
-    chain = Chain.parse("resize:16")
-    job = work.Job(picture(tmp_path / "raw.png", 1), str(tmp_path / "img" / "x.png"))
-    work.prepare(job, chain)
-    table = Table("m", ["path", "label", "split"], [[job.target, "a", "train"]])
+def test_prep_does_not_take_augmented_images_for_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = prepared(tmp_path, "resize:16")
     (row,) = added(augment(table, tmp_path / "new", "2"))
-    with pytest.raises(InputError, match=r"prep did not write it|prepared from another file"):
-        work.prepare(replace(job, target=row["path"]), chain)
+    Path(table.column("path")[0]).write_bytes(Path(row["path"]).read_bytes())
+    with pytest.raises(AssertionError):
+        prepared(tmp_path, "resize:16")
+    assert "prep did not write it" in capsys.readouterr().err
 
 
 def test_a_sixteen_bit_image_of_grey_with_alpha_is_augmented_as_what_it_shows(
@@ -395,8 +416,16 @@ def test_the_fill_reaches_the_images(tmp_path: Path) -> None:
     assert set(warping.FILLS) == {"reflect", "edge", "black", "white"}
 
 
-def test_a_split_afterwards_keeps_new_images_with_their_parents(tmp_path: Path) -> None:
-    from leukctl import cli
+@pytest.mark.parametrize("by", ["image", "near-duplicate"])
+def test_a_split_afterwards_keeps_new_images_with_their_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    from leukctl import auditing
+
+    # As if nobody saw the likeness, which warps of 40 % may well hide.
+    monkeypatch.setattr(
+        auditing, "group_names", lambda paths, *more: list(map(str, paths)), raising=False
+    )
 
     rows = [
         [picture(tmp_path / "cells" / f"{label}{i}.png", 100 * k + i), label, "train"]
@@ -407,7 +436,7 @@ def test_a_split_afterwards_keeps_new_images_with_their_parents(tmp_path: Path) 
     made = augment(table, tmp_path / "new", "36").made.table
     tables.write_path(made, tmp_path / "made.csv")
     for seed in ("0", "1", "2"):
-        arguments = ["split", str(tmp_path / "made.csv"), "--by", "image", "--force", "-q"]
+        arguments = ["split", str(tmp_path / "made.csv"), "--by", by, "--force", "-q"]
         arguments += ["--ratios", "50,25,25", "--seed", seed, "-o", str(tmp_path / "split.csv")]
         assert cli.main(arguments) in (0, 1)
         split = manifest.read_path(tmp_path / "split.csv")

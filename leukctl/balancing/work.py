@@ -1,7 +1,6 @@
 """One image from its file to the PNG files made of it, and many of them in processes."""
 
 import functools
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ AUGMENT = "leukctl:augment"
 _PARENT = "leukctl:parent-sha256"
 _MASK = "leukctl:mask-sha256"
 
-_CHUNK = 16
+_LEAST_FAMILIES = 32  # a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +76,9 @@ def make_all(families: Sequence[Family], recipe: Recipe, workers: int) -> Iterat
     balance did not write stands in the way, or, unless forced, one of another image or recipe.
     """
     # A process takes some tenths of a second to start.
-    few = max(1, min(workers, len(families) // _CHUNK))
-    starts = range(0, len(families), _CHUNK)
-    chunks = (families[start : start + _CHUNK] for start in starts)
-    work = functools.partial(_make_chunk, recipe)
-    return itertools.chain.from_iterable(processes.in_order(work, chunks, few))
-
-
-def _make_chunk(recipe: Recipe, families: Sequence[Family]) -> list[Outcome]:
-    return [make(family, recipe) for family in families]
+    few = max(1, min(workers, len(families) // _LEAST_FAMILIES))
+    run = functools.partial(processes.in_order, workers=few)
+    return processes.spread(functools.partial(make, recipe=recipe), families, run)
 
 
 def make(family: Family, recipe: Recipe) -> Outcome:
