@@ -13,6 +13,11 @@ from leukctl.reporting.content import HEADLINE, Report, number
 from leukctl.reporting.sources import Model
 
 _NAMED = 20  # of what crosses the splits
+_CROSSING = {
+    "subjects": "Subjects in more than one split",
+    "groups": "Groups in more than one split",
+    "classes_of_one_source": "Classes of which all images come from one source",
+}
 
 SHORT = {
     **HEADLINE,
@@ -115,11 +120,6 @@ def _audit(report: Report, audit: Audit) -> dict[str, Any]:
         }
         for found in audit.shortcuts
     ]
-    crossing = {
-        "subjects": audit.leaks["subjects"],
-        "groups": audit.leaks["groups"],
-        "classes of one source": audit.leaks["classes_of_one_source"],
-    }
     return {
         "name": audit.name,
         "images": audit.document["images"],
@@ -127,12 +127,17 @@ def _audit(report: Report, audit: Audit) -> dict[str, Any]:
         "sentences": [found["sentence"] for found in audit.shortcuts],
         "by_kind": audit.leaks["by_kind"],
         "crossing": audit.leaks["crossing"],
-        "named": {
-            what: {"count": len(names), "first": names[:_NAMED]}
-            for what, names in crossing.items()
-            if names
-        },
+        "named": [
+            f"{what}: {_first(audit.leaks[key])}."
+            for key, what in _CROSSING.items()
+            if audit.leaks[key]
+        ],
     }
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _own(report: Report, model: Model) -> dict[str, Any]:
