@@ -94,10 +94,9 @@ def test_to_sets_the_train_rows_of_each_class(
     stay = [
         label for label in SIZES if f"class {label!r} stays at {SIZES[label]} train rows" in err
     ]
-    if len(set(expected.values())) > 1:
-        assert stay
-    else:
-        assert not stay
+    size = {"mean": 5, "4": 4, "max": 9}.get(arguments[-1] if "--to" in arguments else "")
+    assert stay == [label for label, count in expected.items() if size not in (None, count)]
+    assert ("--to mean (5)" in err) == ("mean" in arguments)
 
 
 def test_augment_writes_images_a_manifest_and_an_empty_list_of_rejected(

@@ -26,14 +26,15 @@ class Balanced:
     Attributes:
         made: its rows, and what became of images.
         before, after: train rows of each class.
-        left: classes of another number of rows than asked for, since the method only adds or only
-            drops.
+        size: the train rows that each class was to get; None for weights.
+        left: classes of another size, since the method only adds or only drops rows.
         absent: classes that occur, but not in train.
     """
 
     made: Made
     before: dict[str, int]
     after: dict[str, int]
+    size: int | None
     left: list[str]
     absent: list[str]
 
@@ -53,7 +54,7 @@ def balance(table: Table, method: str, request: Request) -> Balanced:
     size = targets.size(request.to, before) if chosen.default_to is not None else None
     left = [label for label, count in after.items() if size is not None and count != size]
     absent = [label for label in manifest.classes(table) if label not in members]
-    return Balanced(made, before, after, left, absent)
+    return Balanced(made, before, after, size, left, absent)
 
 
 def lacking(table: Table, to: str) -> int:

@@ -170,7 +170,7 @@ def _parents(table: Table, members: Members) -> Members:
 
 def _name(path: str, number: int) -> str:
     # Part of a digest, since images of many folders may have one name.
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return f"{PurePosixPath(path).stem}-{digest}-{number}.png"
 
 

@@ -118,12 +118,13 @@ def balance(
     tells added rows apart (0 for the first, then 1, 2 …). What is drawn does not depend on the
     order of the rows.
 
-    augment rotates, shears, zooms, flips and shifts at random, in this order and about the center,
-    each by up to the range given, as Muduli et al. 2025 did, and writes DIR/LABEL/*.png (masks,
-    where there are any, to DIR/masks/). A new row keeps its parent's subject, source and all other
-    columns, and names it in the column parent, which split honors. What cannot be read is left
-    out, others of its class take its place, and DIR/rejected.csv has the reason (status 1). Images
-    that are there already from the same parent and options are left as they are.
+    augment shears, rotates, zooms, flips and shifts, in this order and about the center, each at
+    random within the range given (those of Muduli et al. 2025), and writes DIR/LABEL/*.png; masks,
+    where there are any, change alike and go to DIR/masks/. A new row keeps its parent's subject,
+    source and all other columns, and names the parent in the column parent, which split honors.
+    An image that cannot be read loses its rows in train, others of its class serve instead, and
+    DIR/rejected.csv has the reason (status 1). New images that are there already, of the same
+    parent and options, are left as they are.
 
     weights makes a row weigh inversely to the size of its class, 1 in the mean.
 
@@ -206,10 +207,11 @@ def _say(made: "Balanced", method: str, wanted: str) -> None:
     rows = [[label, str(count), str(last[label])] for label, count in made.before.items()]
     streams.note(f"train rows, {_DONE[method]}:")
     streams.note(streams.text_table(["class", "before", "weight" if weights else "after"], rows))
+    number = "" if wanted.isdecimal() else f" ({made.size})"
     for label in made.left:
         streams.warn(
             f"class {label!r} stays at {made.after[label]} train rows: it has "
-            f"{_NOT_DONE[method]} --to {wanted}"
+            f"{_NOT_DONE[method]} --to {wanted}{number}"
         )
     for label in made.absent:
         streams.warn(f"class {label!r} has no train row, and stays without")
