@@ -39,6 +39,8 @@ class Candidate(NamedTuple):
 
 def find(prints: Sequence[Fingerprint]) -> list[Candidate]:
     """Return the pairs that may be copies, in order, each kind of a pair once."""
+    if len(prints) < 2:
+        return []
     whole = [Candidate(a, b, True, False) for a, b in _neighbors(prints)]
     return sorted([*whole, *_voted(prints)])
 

@@ -11,6 +11,7 @@ from leukctl import images, processes
 from leukctl.auditing import alignment, candidates
 from leukctl.auditing.alignment import Alignment, View
 from leukctl.auditing.candidates import Candidate
+from leukctl.auditing.fingerprints import Fingerprint
 from leukctl.auditing.survey import Examined
 from leukctl.errors import ImageError
 
@@ -76,13 +77,15 @@ def suspects(examined: Sequence[Examined | str]) -> list[Candidate]:
         if place not in known and not isinstance(item, str):
             places.append(place)
             prints.append(item.fingerprint)
-    if len(prints) < 2:
-        return []
     return [pair._replace(a=places[pair.a], b=places[pair.b]) for pair in candidates.find(prints)]
 
 
 def confirmed(
-    files: Files, pairs: Sequence[Candidate], workers: int, on_progress: Callable[[int], None]
+    files: Files,
+    examined: Sequence[Examined | str],
+    pairs: Sequence[Candidate],
+    workers: int,
+    on_progress: Callable[[int], None],
 ) -> list[Copy]:
     """Return the copies among ``pairs``, each pair of images once, in order.
 
@@ -91,11 +94,10 @@ def confirmed(
     """
     best: dict[tuple[int, int], Alignment] = {}
     jobs = (
-        [(pair, files[pair.a], files[pair.b]) for pair in chunk]
-        for chunk in processes.chunks(pairs, _CHUNK)
+        [_job(pair, files, examined) for pair in chunk] for chunk in processes.chunks(pairs, _CHUNK)
     )
     chunks = processes.chunks(pairs, _CHUNK)
-    for chunk, judged in zip(chunks, processes.in_order(_align, jobs, workers), strict=True):
+    for chunk, judged in zip(chunks, processes.in_order(_align_all, jobs, workers), strict=True):
         for pair, found in zip(chunk, judged, strict=True):
             if found is not None and found.score >= alignment.ALIKE:
                 key = (pair.a, pair.b)
@@ -104,23 +106,42 @@ def confirmed(
     return [_copy(a, b, found) for (a, b), found in sorted(best.items(), key=lambda item: item[0])]
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Attributes:
+    prints: of both images; None for whole frames, which are laid on each other without.
+    """
+
+    files: tuple[Path, Path]
+    prints: tuple[Fingerprint, Fingerprint] | None
+    mirrored: bool
+
+
+def _job(pair: Candidate, files: Files, examined: Sequence[Examined | str]) -> _Job:
+    a, b = examined[pair.a], examined[pair.b]
+    prints = None
+    if not pair.whole and not isinstance(a, str) and not isinstance(b, str):
+        prints = a.fingerprint, b.fingerprint
+    return _Job((files[pair.a], files[pair.b]), prints, pair.mirrored)
+
+
 def _copy(a: int, b: int, found: Alignment) -> Copy:
     kind = NEAR_DUPLICATE if found.shared >= _WHOLE else OVERLAP
     return Copy(a, b, kind, found.score, found.shared, found.angle, found.scale, found.mirrored)
 
 
-def _align(job: list[tuple[Candidate, Path, Path]]) -> list[Alignment | None]:
-    return [_align_pair(pair, a, b) for pair, a, b in job]
+def _align_all(jobs: list[_Job]) -> list[Alignment | None]:
+    return [_align(job) for job in jobs]
 
 
-def _align_pair(pair: Candidate, a: Path, b: Path) -> Alignment | None:
+def _align(job: _Job) -> Alignment | None:
     try:
-        first, second = _view(a), _view(b)
+        first, second = (_view(file) for file in job.files)
     except ImageError:  # it was readable a moment ago
         return None
-    if pair.whole:
+    if job.prints is None:
         return alignment.by_turning(first, second)
-    return alignment.by_points(first, second, pair.mirrored)
+    return alignment.by_points(first, second, job.prints, job.mirrored)
 
 
 @functools.lru_cache(_VIEWS)

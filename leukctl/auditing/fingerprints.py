@@ -28,6 +28,8 @@ CODE_BYTES = 16
 _RINGS, _ANGLES, _WAVES = 24, 128, 16
 _FLAT = 1.0  # grey levels: below this deviation a frame shows nothing
 _CONTRAST = 0.02  # SIFT's least, half of OpenCV's: smears are pale
+_DARK, _BRIGHT = 12, 254  # grey levels beyond which a pixel is ground or filling
+_EDGE = 13  # pixels around these in which points are of an outline
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +135,25 @@ def _sift() -> Any:  # OpenCV's type hints lack it in some versions
     return create(POINTS, contrastThreshold=_CONTRAST)
 
 
+def shown(grey: NDArray[Any], edge: int) -> Grey:
+    """Return 1 where a picture shows something, uint8 (H, W).
+
+    Not shown are black ground and filling of white, and the pixels of a square of ``edge`` around
+    them, or their outline would count as a part of the picture.
+    """
+    inside = ((grey > _DARK) & (grey < _BRIGHT)).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (edge, edge))
+    ends = cv2.BORDER_CONSTANT
+    return np.asarray(cv2.erode(inside, kernel, borderType=ends, borderValue=1), np.uint8)
+
+
 def find_points(grey: Grey) -> tuple[Points, Floats]:
     """Return the clearest points of a grey frame, about :data:`POINTS` at most.
 
     The descriptors are float32 (n, 128) of unit length, the square roots of SIFT's (Arandjelović
     and Zisserman 2012).
     """
-    found, descriptors = _sift().detectAndCompute(grey, None)
+    found, descriptors = _sift().detectAndCompute(grey, shown(grey, _EDGE))
     drawn = np.array([(*p.pt, p.size, p.angle) for p in found], np.float32).reshape(-1, 4)
     points = Points(drawn[:, :2], drawn[:, 2], drawn[:, 3])
     if descriptors is None:

@@ -48,7 +48,7 @@ class Audit:
             examined = survey.examine(distinct, workers, advance, self.shortcuts)
         suspects = copies.suspects(examined)
         with streams.progress("comparing", len(suspects), "pairs") as advance:
-            near = copies.confirmed(distinct, suspects, workers, advance)
+            near = copies.confirmed(distinct, examined, suspects, workers, advance)
         return Look(distinct, examined, [*copies.exact(examined), *near])
 
     def report(self, table: "Table", look: "Look | None") -> tuple[dict[str, Any], "Leaks", int]:
