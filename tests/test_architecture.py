@@ -15,7 +15,7 @@ ROOT = Path(leukctl.__file__).parent
 TORCH = {"torch", "torchvision", "timm", "pytorch_grad_cam"}
 HEAVY = {*TORCH, "numpy", "cv2", "sklearn", "matplotlib", "rich"}
 WITH_TORCH = ("tensors", "backbones", "training", "inference", "fusion", "explaining", "comparing")
-GROUND = {"errors", "files", "catalog", "tables", "manifest", "predictions", "runs"}
+GROUND = {"errors", "files", "catalog", "rows", "tables", "manifest", "predictions", "runs"}
 
 
 class Import(NamedTuple):
