@@ -5,6 +5,7 @@ written by its workers, which therefore must see them under the same paths. A jo
 lost is run again by another one.
 """
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -50,14 +51,40 @@ def connected(address: str, folders: Sequence[Path]) -> Iterator[processes.Runne
     # It would tell of every broken connection in lines of its own.
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     try:
+        asyncio.run(_knock(address))
         client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise LeukctlError(f"no Dask scheduler answers at {address} ({_line(error)})") from None
+    except Exception as error:  # whatever answers there, and however it does
+        raise LeukctlError(
+            f"no Dask scheduler answers at {address!r} ({_line(error)}); "
+            "an address is like tcp://node1:8786"
+        ) from None
     try:
         _check_workers(client, address, folders)
         yield functools.partial(_in_order, client, address)
     finally:
         client.close(timeout=_CONNECT_S)
+
+
+async def _knock(address: str) -> None:
+    """Raise an exception where nothing answers as a scheduler does.
+
+    A Client would wait for a greeting without end, and its remains for twenty seconds more.
+    """
+    from distributed import Security
+    from distributed.comm import connect
+
+    async def ask() -> Any:
+        comm = await connect(
+            address, timeout=_CONNECT_S, **Security().get_connection_args("client")
+        )
+        await comm.write({"op": "identity", "reply": True})
+        answer = await comm.read()
+        await comm.close()
+        return answer
+
+    answer = await asyncio.wait_for(ask(), 2 * _CONNECT_S)
+    if answer.get("type") != "Scheduler":
+        raise ValueError(f"a {answer.get('type')} does")
 
 
 def _check_workers(client: "Client", address: str, folders: Sequence[Path]) -> None:
@@ -145,19 +172,20 @@ def _settled(work: Any, job: Any) -> Any:
 
 
 def _result(client: "Client", address: str, future: "Future") -> Any:
-    from distributed import CancelledError, KilledWorker, wait
+    from distributed import CancelledError, KilledWorker
 
     alone = 0.0
     try:
-        while not future.done():
+        while True:
             started = time.monotonic()
-            with contextlib.suppress(TimeoutError):
-                wait(future, timeout=_LOOK_S)
-            lost = not future.done() and not client.nthreads()
-            alone = alone + time.monotonic() - started if lost else 0.0
+            try:
+                return future.result(timeout=_LOOK_S)
+            except TimeoutError:
+                if future.done():  # the job's own
+                    raise
+            alone = 0.0 if client.nthreads() else alone + time.monotonic() - started
             if alone > _WORKERS_S:
                 raise LeukctlError(f"the Dask scheduler at {address} has lost all its workers")
-        return future.result()
     except KilledWorker as error:
         raise LeukctlError(
             f"{error.allowed_failures + 1} Dask workers of {address} died over the same images, "
@@ -170,4 +198,4 @@ def _result(client: "Client", address: str, future: "Future") -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split()) or "no answer"
