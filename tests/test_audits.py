@@ -40,6 +40,7 @@ def audit(**changes):
             "by_kind": {"overlap": {"pairs": 31, "crossing": 7}},
             "subjects": NAMES,
             "groups": [],
+            "parents": [],
             "classes_of_one_source": ["CLL"],
         },
         "shortcuts": [

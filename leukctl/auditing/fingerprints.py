@@ -180,4 +180,9 @@ def _projections() -> Floats:
 
 
 def _codes(descriptors: Floats) -> Codes:
-    return np.packbits(descriptors @ _projections() > 0, axis=1)
+    if not len(descriptors):
+        return np.zeros((0, CODE_BYTES), np.uint8)
+    # OpenCV's product: NumPy's starts threads, which get in the way of the other processes.
+    nothing = np.zeros((1, 1), np.float32)
+    products = cv2.gemm(descriptors, _projections(), 1.0, nothing, 0.0)
+    return np.packbits(np.asarray(products) > 0, axis=1)

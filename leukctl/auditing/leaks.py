@@ -10,6 +10,7 @@ from leukctl import manifest
 from leukctl.auditing import copies
 from leukctl.auditing.copies import Copy
 from leukctl.auditing.look import Look
+from leukctl.splits import units
 from leukctl.tables import Table
 
 SCHEMA = 1  # of the audit's JSON
@@ -17,7 +18,6 @@ COLUMNS = (
     *("path_a", "path_b", "kind", "score", "shared", "angle", "scale", "mirrored"),
     *("label_a", "label_b", "split_a", "split_b", "fold_a", "fold_b", "crosses"),
 )
-GROUP = "group"
 
 _MOST_NAMED = 5
 
@@ -31,6 +31,7 @@ class Leaks:
         copies: pairs of its rows.
         crossing: those of them that stand in two splits or folds.
         subjects, groups: names that stand in two splits or folds.
+        parents: images that stand in another split or fold than what augmentation made of them.
         classes_of_one_source: classes of which all images come from one source, where other
             classes do not; that is no leak across splits, but the source may tell them.
     """
@@ -40,12 +41,13 @@ class Leaks:
     crossing: list[Copy]
     subjects: list[str]
     groups: list[str]
+    parents: list[str]
     classes_of_one_source: list[str]
 
     @property
     def any(self) -> bool:
         """Whether something crosses the splits."""
-        return bool(self.crossing or self.subjects or self.groups)
+        return bool(self.crossing or self.subjects or self.groups or self.parents)
 
 
 def find(table: Table, look: Look | None = None, root: Path | None = None) -> Leaks:
@@ -64,7 +66,8 @@ def find(table: Table, look: Look | None = None, root: Path | None = None) -> Le
         found,
         [copy for copy in found if _apart(parts[copy.a], parts[copy.b])],
         _in_two_parts(once.column("subject", ""), parts),
-        _in_two_parts(once.column(GROUP, ""), parts),
+        _in_two_parts(once.column(units.GROUP, ""), parts),
+        _in_two_parts(_families(once), parts),
         _of_one_source(once),
     )
 
@@ -94,6 +97,12 @@ def _in_two_parts(names: Sequence[str], parts: Sequence[Part]) -> list[str]:
                 crossing.add(name)
             known[place] = known[place] or value
     return sorted(crossing)
+
+
+def _families(table: Table) -> list[str]:
+    """Return the image that each row was made of, or its own where it was made of none."""
+    pairs = zip(table.column("parent", ""), table.column("path"), strict=True)
+    return [parent or path for parent, path in pairs]
 
 
 def _of_one_source(table: Table) -> list[str]:
@@ -177,6 +186,11 @@ def findings(leaks: Leaks) -> list[str]:
     for what, names in (("subjects", leaks.subjects), ("groups", leaks.groups)):
         if names:
             said.append(f"{len(names)} {what} stand in two splits: {_named(names)}")
+    if leaks.parents:
+        said.append(
+            f"{len(leaks.parents)} images stand in another split than images made of them by "
+            f"augmentation: {_named(leaks.parents)}"
+        )
     labels = leaks.table.column("label", "")
     contrary = sum(
         bool(labels[copy.a] and labels[copy.b]) and labels[copy.a] != labels[copy.b]
@@ -216,6 +230,7 @@ def to_document(
             "by_kind": by_kind(leaks),
             "subjects": leaks.subjects,
             "groups": leaks.groups,
+            "parents": leaks.parents,
             "classes_of_one_source": leaks.classes_of_one_source,
         },
         "findings": findings(leaks),

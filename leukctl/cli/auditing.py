@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leukctl import files
 from leukctl.cli import streams
-from leukctl.errors import ExitStatus, UsageError
+from leukctl.errors import ExitStatus
 
 if TYPE_CHECKING:
     from leukctl.auditing.leaks import Leaks
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from leukctl.tables import Table
 
 MOST_FOR_SHORTCUTS = 20_000  # images, up to which the shortcut audit goes without saying
+MOST_AFTER_SPLIT = 50_000  # images, up to which they are looked at after a split: half an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Audit:
     shortcuts: bool
     pairs: Path | None
     seed: int
+
+    @property
+    def wanted(self) -> bool:
+        """Whether something is asked for that takes a look at the images."""
+        return self.shortcuts or self.pairs is not None
 
     def look(self, paths: Sequence[Path]) -> "Look":
         """Look at images, and find the copies among them, with progress."""
@@ -96,12 +102,7 @@ def audit(
     with streams.open_input(path) as (stream, name):
         table = manifest.originals(manifest.read(stream, name))
     manifest.check_images_exist(table, how.root)
-    if shortcuts is None:
-        how = replace(how, shortcuts=len(table) <= MOST_FOR_SHORTCUTS)
-        if not how.shortcuts:
-            streams.note(
-                f"more than {MOST_FOR_SHORTCUTS} images: --shortcuts looks for shortcuts too"
-            )
+    how = replace(how, shortcuts=_wants_shortcuts(table, shortcuts))
     look = how.look(manifest.image_paths(table, how.root))
     document, found, status = how.report(table, look)
     with streams.open_output(output) as out:
@@ -111,6 +112,19 @@ def audit(
             tables.write(leaks.pairs_table(found), out)
     say(document, look)
     return status
+
+
+def _wants_shortcuts(table: "Table", asked: bool | None) -> bool:
+    if asked:
+        table.require("label")
+    if asked is not None:
+        return asked
+    if not any(table.column("label", "")):
+        streams.note("no row has a label: no shortcuts to it are looked for")
+        return False
+    if len(table) > MOST_FOR_SHORTCUTS:
+        streams.note(f"more than {MOST_FOR_SHORTCUTS} images: --shortcuts looks for shortcuts too")
+    return len(table) <= MOST_FOR_SHORTCUTS
 
 
 def after_split(table: "Table", column: str, how: Audit, look: "Look | None") -> int:
@@ -126,21 +140,29 @@ def after_split(table: "Table", column: str, how: Audit, look: "Look | None") ->
     table = manifest.originals(table.select(given))
     if look is None:
         paths = manifest.image_paths(table, how.root)
-        if missing := [path for path in paths if not path.is_file()]:
-            if how.pairs is not None or how.shortcuts:
-                raise UsageError(
-                    f"no such image: {str(missing[0])!r}, and --pairs and --shortcuts look at "
-                    "images; --root says where paths start"
-                )
-            streams.warn(
-                f"{len(missing)} of the images are not there ({str(missing[0])!r}): the audit "
-                "knows the manifest's columns alone; --root says where paths start"
-            )
-        else:
+        unseen = None if how.wanted else _why_unseen(paths)
+        if unseen is None:
             look = how.look(paths)
+        else:
+            streams.warn(f"{unseen}, so the audit knows the manifest's columns alone")
     document, _, status = how.report(table, look)
     say(document, look)
     return status
+
+
+def _why_unseen(paths: Sequence[Path]) -> str | None:
+    """Return why images are not looked at without being told to, None where they are."""
+    if len(paths) > MOST_AFTER_SPLIT:
+        return (
+            f"more than {MOST_AFTER_SPLIT} images, which leukctl split --audit looks at when told"
+        )
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        return (
+            f"{len(missing)} images are not there ({str(missing[0])!r}; --root says where paths "
+            "start)"
+        )
+    return None
 
 
 def say(document: dict[str, Any], look: "Look | None") -> None:

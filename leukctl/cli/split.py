@@ -162,6 +162,8 @@ def _split(
 
     with streams.open_input(path) as (stream, name):
         table = manifest.read(stream, name, ("label",))
+    if how.wanted:
+        manifest.check_images_exist(table, how.root)
     if not force:
         plan.check_column_free(table)
     unit = splits.choose(table, plan.by)

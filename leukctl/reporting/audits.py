@@ -130,7 +130,7 @@ def _check(content: Document) -> None:
         check_number(counts["pairs"])
         check_number(counts["crossing"])
     for names in (
-        *(leaks[key] for key in ("subjects", "groups", "classes_of_one_source")),
+        *(leaks[key] for key in ("subjects", "groups", "parents", "classes_of_one_source")),
         content["findings"],
     ):
         _check_texts(names)

@@ -177,7 +177,9 @@ def _leaks(report: Report, audit: Audit) -> Grid:
         [f"copies: {kind}", str(counts["pairs"]), str(counts["crossing"])]
         for kind, counts in audit.leaks["by_kind"].items()
     ]
-    rows += [[what, UNDEFINED, str(len(audit.leaks[what]))] for what in ("subjects", "groups")]
+    rows += [
+        [what, UNDEFINED, str(len(audit.leaks[what]))] for what in ("subjects", "groups", "parents")
+    ]
     return Grid(f"Leaks{_of(report, audit)}", ["what", "pairs", "across splits"], rows)
 
 

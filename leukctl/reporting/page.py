@@ -16,6 +16,7 @@ _NAMED = 20  # of what crosses the splits
 _CROSSING = {
     "subjects": "Subjects in more than one split",
     "groups": "Groups in more than one split",
+    "parents": "Images in another split than what augmentation made of them",
     "classes_of_one_source": "Classes of which all images come from one source",
 }
 
