@@ -58,9 +58,11 @@ def locate(rgb: Rgb, *, margin: float, minarea: float, **masking: Any) -> Box | 
 def find_box(rgb: Rgb, minarea: float, mask: str = "auto", **masking: Any) -> Box | None:
     """Return (left, top, right, bottom) of the largest contour of a mask, None without one."""
     height, width = rgb.shape[:2]
-    scale = min(1.0, _WORKING_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
+    # A whole number, for which averaging areas takes a fifth of the time.
+    factor = -(-max(height, width) // _WORKING_SIDE)
+    size = (max(1, width // factor), max(1, height // factor))
+    whole = rgb[: size[1] * factor, : size[0] * factor]
+    small = cv2.resize(whole, size, interpolation=cv2.INTER_AREA) if factor > 1 else rgb
     found = MASKS[mask](np.asarray(small, np.uint8), **masking)
     if found is None:
         return None
@@ -70,10 +72,10 @@ def find_box(rgb: Rgb, minarea: float, mask: str = "auto", **masking: Any) -> Bo
         return None
     x, y, w, h = cv2.boundingRect(largest)
     return (
-        int(x * width / size[0]),
-        int(y * height / size[1]),
-        -int(-(x + w) * width // size[0]),
-        -int(-(y + h) * height // size[1]),
+        x * factor,
+        y * factor,
+        width if x + w == size[0] else (x + w) * factor,
+        height if y + h == size[1] else (y + h) * factor,
     )
 
 
@@ -117,16 +119,16 @@ def black(rgb: Rgb, *, level: int) -> Mask:
 
 
 def _purple(rgb: Rgb) -> Mask | None:
-    lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
-    purple = cv2.GaussianBlur(lab[:, :, 1] - lab[:, :, 2], (5, 5), 0)
-    low, high = purple.min(), purple.max()
+    lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)
+    difference = np.subtract(lab[:, :, 1], lab[:, :, 2], dtype=np.float32)
+    purple = cv2.GaussianBlur(difference, (5, 5), 0)
+    low, high, _, _ = cv2.minMaxLoc(purple)
     if high - low < _LEAST_CONTRAST:
         return None
     scaled = ((purple - low) * (255 / (high - low))).astype(np.uint8)
     _, stained = cv2.threshold(scaled, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    inside = stained.astype(bool)
-    contrast = purple[inside].mean() - purple[~inside].mean()
-    return inside.astype(np.uint8) if contrast >= _LEAST_CONTRAST else None
+    contrast = cv2.mean(purple, stained)[0] - cv2.mean(purple, 1 - stained)[0]
+    return np.asarray(stained, np.uint8) if contrast >= _LEAST_CONTRAST else None
 
 
 MASKS: dict[str, Masker] = {
