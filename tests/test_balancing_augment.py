@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from leukctl import balancing, cli, files, images, manifest, tables
-from leukctl.balancing import Augmentation, Balanced, Ranges, Request, warping
+from leukctl.balancing import Augmentation, Balanced, Ranges, Request, warping, work
 from leukctl.errors import InputError, UsageError
 from leukctl.preparing import Chain
 from leukctl.tables import Table
@@ -99,7 +99,10 @@ def test_the_pixels_are_a_warp_of_the_parent_that_the_ranges_allow(tmp_path: Pat
     assert len(seen) == 4
 
 
-def test_two_workers_write_the_bytes_of_one(tmp_path: Path) -> None:
+def test_two_workers_write_the_bytes_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_LEAST_IMAGES", 16)
     table = cells(tmp_path / "cells", {"a": 70, "b": 40}, others=0)
     made = [
         augment(table, tmp_path / name, "120", workers=workers, seed=3)
@@ -246,8 +249,9 @@ def test_the_folder_of_the_manifest_s_own_images_is_refused(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_image_that_cannot_be_read_is_left_out_and_others_fill_its_class(
-    tmp_path: Path, workers: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
+    monkeypatch.setattr(work, "_LEAST_IMAGES", 16)
     table = cells(tmp_path / "cells", {"a": 60, "b": 40})
     train_b = [
         p
@@ -416,33 +420,32 @@ def test_the_fill_reaches_the_images(tmp_path: Path) -> None:
     assert set(warping.FILLS) == {"reflect", "edge", "black", "white"}
 
 
-@pytest.mark.parametrize("by", ["image", "near-duplicate"])
-def test_a_split_afterwards_keeps_new_images_with_their_parents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
-) -> None:
-    from leukctl import auditing
+def families(table: Table) -> list[str]:
+    columns = (table.column("path"), table.column("parent"))
+    return [parent or path for path, parent in zip(*columns, strict=True)]
 
-    # As if nobody saw the likeness, which warps of 40 % may well hide.
-    monkeypatch.setattr(
-        auditing, "group_names", lambda paths, *more: list(map(str, paths)), raising=False
-    )
 
-    rows = [
-        [picture(tmp_path / "cells" / f"{label}{i}.png", 100 * k + i), label, "train"]
-        for k, label in enumerate("ab")
-        for i in range(12)
-    ]
-    table = Table("m", ["path", "label", "split"], rows)
+def test_a_split_afterwards_keeps_new_images_with_their_parents(tmp_path: Path) -> None:
+    table = cells(tmp_path / "cells", {"a": 12, "b": 12}, others=0)
     made = augment(table, tmp_path / "new", "36").made.table
     tables.write_path(made, tmp_path / "made.csv")
     for seed in ("0", "1", "2"):
-        arguments = ["split", str(tmp_path / "made.csv"), "--by", by, "--force", "-q"]
-        arguments += ["--ratios", "50,25,25", "--seed", seed, "-o", str(tmp_path / "split.csv")]
-        assert cli.main(arguments) in (0, 1)
+        arguments = ["split", str(tmp_path / "made.csv"), "--by", "image", "--force", "-q"]
+        arguments += ["--no-audit", "--ratios", "50,25,25", "--seed", seed]
+        assert cli.main([*arguments, "-o", str(tmp_path / "split.csv")]) == 0
         split = manifest.read_path(tmp_path / "split.csv")
-        sides: dict[str, set[str]] = {}
-        columns = (split.column("path"), split.column("parent"), split.column("split"))
-        for path, parent, side in zip(*columns, strict=True):
-            sides.setdefault(parent or path, set()).add(side)
-        assert {len(found) for found in sides.values()} == {1}
-        assert len(set().union(*sides.values())) == 3
+        sides = set(zip(families(split), split.column("split"), strict=True))
+        assert len(sides) == 24
+        assert {side for _, side in sides} == {"train", "val", "test"}
+
+
+def test_groups_of_lookalikes_take_new_images_in_with_their_parents(tmp_path: Path) -> None:
+    from leukctl.splits import find_groups
+
+    table = cells(tmp_path / "cells", {"a": 4, "b": 3}, others=0)
+    # Without subjects, and as if nobody saw the likeness, which warps of 40 % may well hide.
+    table = table.with_columns(subject=[""] * len(table), group=[""] * 7)
+    made = augment(table, tmp_path / "new", "9").made.table
+    grouped = find_groups(made, None, lambda paths: {path: str(path) for path in paths})
+    pairs = set(zip(families(grouped), grouped.column("group"), strict=True))
+    assert len(pairs) == len({group for _, group in pairs}) == 7

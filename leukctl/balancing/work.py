@@ -18,7 +18,7 @@ AUGMENT = "leukctl:augment"
 _PARENT = "leukctl:parent-sha256"
 _MASK = "leukctl:mask-sha256"
 
-_LEAST_FAMILIES = 32  # a process
+_LEAST_IMAGES = 512  # a process, which takes half a second to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def make_all(families: Sequence[Family], recipe: Recipe, workers: int) -> Iterat
     Raises OSError where an image cannot be written, and :class:`InputError` where a file that
     balance did not write stands in the way, or, unless forced, one of another image or recipe.
     """
-    # A process takes some tenths of a second to start.
-    few = max(1, min(workers, len(families) // _LEAST_FAMILIES))
+    count = sum(len(family.copies) for family in families)
+    few = max(1, min(workers, count // _LEAST_IMAGES))
     run = functools.partial(processes.in_order, workers=few)
     return processes.spread(functools.partial(make, recipe=recipe), families, run)
 
