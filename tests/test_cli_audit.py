@@ -172,6 +172,25 @@ def test_a_split_is_audited_and_a_leak_between_subjects_is_found(
     assert f"6 pairs of copies, {crossing} of them across splits" in err
 
 
+def test_a_split_writes_what_report_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(distinct(place), f"{'ab'[place % 2]},S{place}") for place in range(12)]
+    path = manifest(tmp_path, rows, "path,label,subject")
+    target = tmp_path / "audit.json"
+    status, _, _ = run(
+        capsys, "split", str(path), "--ratios", "50,50", "--shortcuts", "--audit-json", str(target)
+    )
+    assert status == 0
+    document = json.loads(target.read_text())
+    assert [found["name"] for found in document["shortcuts"]] == [
+        *("color", "background", "file", "source")
+    ]
+    status, out, _ = run(capsys, "report", str(target), "--format", "markdown")
+    assert status == 0
+    assert "background" in out
+
+
 def test_groups_of_copies_never_cross_a_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +231,7 @@ def test_without_an_audit_no_image_is_needed(
         (("--json",), "--json goes with --audit"),
         (("--no-audit", "--pairs", "pairs.csv"), "--no-audit leaves out"),
         (("--no-audit", "--shortcuts"), "--no-audit leaves out"),
+        (("--no-audit", "--audit-json", "audit.json"), "--no-audit leaves out"),
         (("--pairs", "pairs.csv"), "no such image"),
     ],
 )

@@ -20,7 +20,9 @@ fi
 
 # 2. Prepare them, and say who is trained on and who is tested on.
 leukctl prep "$DATA" --steps resize:224 --images "$OUT/images" -o "$OUT/all.csv"
-leukctl split "$OUT/all.csv" --ratios 80,10,10 --seed 7 -o "$OUT/split.csv"
+# Status 1 says that the audit found something, which the report then shows.
+leukctl split "$OUT/all.csv" --ratios 80,10,10 --seed 7 --shortcuts \
+    --audit-json "$OUT/audit.json" -o "$OUT/split.csv" || test $? -eq 1
 leukctl balance "$OUT/split.csv" --method oversample --seed 7 -o "$OUT/train.csv"
 
 # 3. Train two networks: one from pretrained weights where there are some, one from scratch.
@@ -51,7 +53,7 @@ leukctl compare-cams "$OUT/maps" -o "$OUT/similarity.csv"
 
 # 6. The report.
 leukctl report "$OUT/runs/net" "$OUT/runs/cnn" "$OUT/runs/fused" "$OUT/ensemble.csv" \
-    "$OUT/similarity.csv" "$OUT/maps" -o "$OUT/report.html"
+    "$OUT/audit.json" "$OUT/similarity.csv" "$OUT/maps" -o "$OUT/report.html"
 
 set +x
 echo "$OUT/report.html"

@@ -27,6 +27,7 @@ class Audit:
         workers: processes; None for as many as there are processors.
         shortcuts: whether to assess them too.
         pairs: where the pairs of copies go, None for nowhere.
+        document: where the audit's JSON goes, None for nowhere.
         seed: of the shortcut audit.
     """
 
@@ -34,12 +35,13 @@ class Audit:
     workers: int | None
     shortcuts: bool
     pairs: Path | None
+    document: Path | None
     seed: int
 
     @property
     def wanted(self) -> bool:
         """Whether something is asked for that takes a look at the images."""
-        return self.shortcuts or self.pairs is not None
+        return self.shortcuts or self.pairs is not None or self.document is not None
 
     def look(self, paths: Sequence[Path]) -> "Look":
         """Look at images, and find the copies among them, with progress."""
@@ -59,6 +61,7 @@ class Audit:
 
     def report(self, table: "Table", look: "Look | None") -> tuple[dict[str, Any], "Leaks", int]:
         """Return the audit of a manifest as a document and as what leaks, and the exit status."""
+        from leukctl import tables
         from leukctl.auditing import assessment, leaks, shortcuts
 
         found = leaks.find(table, look, self.root)
@@ -70,7 +73,9 @@ class Audit:
             )
         document = leaks.to_document(found, assessed, unread)
         if self.pairs is not None:
-            _write_pairs(found, self.pairs)
+            tables.write_path(leaks.pairs_table(found), self.pairs)
+        if self.document is not None:
+            files.write_json(self.document, document)
         status = ExitStatus.FOUND if found.any or unread else ExitStatus.DONE
         return document, found, status
 
@@ -188,10 +193,3 @@ def say(document: dict[str, Any], look: "Look | None") -> None:
     for shortcut in document.get("shortcuts", []):
         if shortcut["sentence"] not in document["findings"]:
             streams.note(shortcut["sentence"])
-
-
-def _write_pairs(found: "Leaks", path: Path) -> None:
-    from leukctl import tables
-    from leukctl.auditing import leaks
-
-    tables.write_path(leaks.pairs_table(found), path)

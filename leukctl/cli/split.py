@@ -88,6 +88,12 @@ def split(
             "--pairs", metavar="FILE", help="Write the pairs of copies that an audit finds here."
         ),
     ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(
+            "--audit-json", metavar="FILE", help="Write an audit's figures, for leukctl report."
+        ),
+    ] = None,
     as_json: options.Json = False,
     root: options.Root = None,
     workers: options.Workers = None,
@@ -126,7 +132,7 @@ def split(
       leukctl split cnmc.csv --hold-out part=preliminary -o split.csv
       leukctl split bloodmnist.csv --keep test --ratios 85,15 -o split.csv
     """
-    how = auditing.Audit(root, workers, bool(shortcuts), pairs, seed)
+    how = auditing.Audit(root, workers, bool(shortcuts), pairs, document, seed)
     if audit:
         _check_changes_nothing(
             ratios=ratios, folds=folds, hold_out=hold_out, keep=keep, force=force, by=by != "auto"
@@ -134,8 +140,10 @@ def split(
         return auditing.audit(manifest, how, shortcuts, output, as_json)
     if as_json:
         raise UsageError("--json goes with --audit; a split is written as CSV")
-    if audit is False and (pairs is not None or shortcuts is not None):
-        raise UsageError("--pairs and --shortcuts are of the audit that --no-audit leaves out")
+    if audit is False and (how.wanted or shortcuts is not None):
+        raise UsageError(
+            "--pairs, --audit-json and --shortcuts are of the audit that --no-audit leaves out"
+        )
     from leukctl import splits
 
     plan = splits.parse(ratios, folds, by, hold_out or (), keep, seed)
