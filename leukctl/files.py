@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -27,25 +28,44 @@ def atomic_writer(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     text: dict[str, Any] = (
         {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     )
-    if path.exists() and not path.is_file():
+    target = _replaceable(path)
+    if target is None:
         with blaming(path), open(path, mode, **text) as stream:
             yield stream
         return
-    target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.tmp")
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:50]}.{secrets.token_hex(4)}.tmp")
     try:
-        # os.open, and not mkstemp, so that the umask decides who may read the result.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with blaming(path), open(descriptor, mode, **text) as stream:
+        with blaming(path), open(_create(temporary), mode, **text) as stream:
             yield stream
         os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.filename == os.fspath(temporary):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == temporary:
             error.filename = os.fspath(path)  # nobody knows the temporary by its name
         raise
+
+
+def _replaceable(path: Path) -> str | None:
+    """Return the file that a rename may replace, links followed; None for what is no such file."""
+    try:
+        kind = os.lstat(path).st_mode
+    except OSError:
+        return os.fspath(path)
+    if not stat.S_ISLNK(kind):
+        return os.fspath(path) if stat.S_ISREG(kind) else None
+    return os.path.realpath(path) if path.is_file() or not path.exists() else None
+
+
+def _create(temporary: str) -> int:
+    # os.open, and not mkstemp, so that the umask decides who may read the result.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(temporary, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(temporary) or ".", exist_ok=True)
+        return os.open(temporary, flags, 0o666)
 
 
 @contextlib.contextmanager
