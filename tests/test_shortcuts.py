@@ -326,6 +326,7 @@ def test_the_document_is_what_a_report_reads():
             "by_kind": {},
             "subjects": [],
             "groups": [],
+            "parents": [],
             "classes_of_one_source": [],
         },
         "shortcuts": shortcuts.to_document(list(found.values())),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukctl import manifest
-from leukctl.auditing import shortcuts
+from leukctl.auditing import leaks, shortcuts
 from leukctl.auditing.look import Look
 from leukctl.auditing.shortcut_words import By
 from leukctl.auditing.shortcuts import Shortcut
@@ -19,7 +19,7 @@ def assess(table: Table, look: Look, root: Path | None, seed: int) -> list[Short
     """Return how well the labels of a manifest can be told without the cells.
 
     What a subject has is of one group, where every row with a label names its subject; elsewhere
-    what copies or a subject's name join.
+    what copies, a subject's name or augmentation join.
 
     Args:
         look: at all its images, with features.
@@ -34,6 +34,7 @@ def assess(table: Table, look: Look, root: Path | None, seed: int) -> list[Short
         by = "group"
         names = look.groups()
         groups = lookalikes.join([names[file] for file in files], subjects)
+        groups = lookalikes.join(groups, leaks.families(table))
     return shortcuts.assess(features, labels, groups, table.column("source", ""), seed, by)
 
 

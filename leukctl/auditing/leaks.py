@@ -67,7 +67,7 @@ def find(table: Table, look: Look | None = None, root: Path | None = None) -> Le
         [copy for copy in found if _apart(parts[copy.a], parts[copy.b])],
         _in_two_parts(once.column("subject", ""), parts),
         _in_two_parts(once.column(units.GROUP, ""), parts),
-        _in_two_parts(_families(once), parts),
+        _in_two_parts(families(once), parts),
         _of_one_source(once),
     )
 
@@ -99,7 +99,7 @@ def _in_two_parts(names: Sequence[str], parts: Sequence[Part]) -> list[str]:
     return sorted(crossing)
 
 
-def _families(table: Table) -> list[str]:
+def families(table: Table) -> list[str]:
     """Return the image that each row was made of, or its own where it was made of none."""
     pairs = zip(table.column("parent", ""), table.column("path"), strict=True)
     return [parent or path for parent, path in pairs]

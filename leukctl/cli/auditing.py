@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from leukctl.tables import Table
 
 MOST_FOR_SHORTCUTS = 20_000  # images, up to which the shortcut audit goes without saying
-MOST_AFTER_SPLIT = 50_000  # images, up to which they are looked at after a split: half an hour
+MOST_AFTER_SPLIT = (
+    50_000  # images, up to which they are looked at after a split: a quarter of an hour
+)
 
 
 @dataclass(frozen=True, slots=True)
