@@ -1,10 +1,9 @@
 """What crosses the parts of a split that ought to stay apart."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from leukctl import manifest
 from leukctl.auditing import copies
@@ -12,14 +11,6 @@ from leukctl.auditing.copies import Copy
 from leukctl.auditing.look import Look
 from leukctl.splits import units
 from leukctl.tables import Table
-
-SCHEMA = 1  # of the audit's JSON
-COLUMNS = (
-    *("path_a", "path_b", "kind", "score", "shared", "angle", "scale", "mirrored"),
-    *("label_a", "label_b", "split_a", "split_b", "fold_a", "fold_b", "crosses"),
-)
-
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,106 +129,3 @@ def _of_rows(table: Table, look: Look, root: Path | None) -> list[Copy]:
                 )
             )
     return found
-
-
-def pairs_table(leaks: Leaks) -> Table:
-    """Return the copies as a table, a pair a row, those that cross first."""
-    crossing = set(leaks.crossing)
-    ordered = sorted(leaks.copies, key=lambda copy: (copy not in crossing, copy.a, copy.b))
-    cells = {name: leaks.table.column(name, "") for name in ("path", "label", "split", "fold")}
-    rows = [_pair_row(copy, cells, copy in crossing) for copy in ordered]
-    return Table("pairs", list(COLUMNS), rows)
-
-
-def _pair_row(copy: Copy, cells: dict[str, list[str]], crosses: bool) -> list[str]:
-    def both(column: str) -> tuple[str, str]:
-        return cells[column][copy.a], cells[column][copy.b]
-
-    return [
-        *both("path"),
-        copy.kind,
-        *(f"{value:.4g}" for value in (copy.score, copy.shared, copy.angle, copy.scale)),
-        _yes(copy.mirrored),
-        *both("label"),
-        *both("split"),
-        *both("fold"),
-        _yes(crosses),
-    ]
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def by_kind(leaks: Leaks) -> dict[str, dict[str, int]]:
-    """Return how many pairs there are of each kind, and how many of them cross."""
-    pairs = Counter(copy.kind for copy in leaks.copies)
-    crossing = Counter(copy.kind for copy in leaks.crossing)
-    return {kind: {"pairs": pairs[kind], "crossing": crossing[kind]} for kind in copies.KINDS}
-
-
-def findings(leaks: Leaks) -> list[str]:
-    """Return what was found as sentences, the gravest first."""
-    said = [
-        f"{counts['crossing']} pairs cross the splits: {copies.KINDS[kind]} ({kind})"
-        for kind, counts in by_kind(leaks).items()
-        if counts["crossing"]
-    ]
-    for what, names in (("subjects", leaks.subjects), ("groups", leaks.groups)):
-        if names:
-            said.append(f"{len(names)} {what} stand in two splits: {_named(names)}")
-    if leaks.parents:
-        said.append(
-            f"{len(leaks.parents)} images stand in another split than images made of them by "
-            f"augmentation: {_named(leaks.parents)}"
-        )
-    labels = leaks.table.column("label", "")
-    contrary = sum(
-        bool(labels[copy.a] and labels[copy.b]) and labels[copy.a] != labels[copy.b]
-        for copy in leaks.copies
-    )
-    if contrary:
-        said.append(f"{contrary} pairs of copies bear two different labels")
-    if leaks.classes_of_one_source:
-        said.append(
-            f"all images of {_named(leaks.classes_of_one_source)} come from one source, and the "
-            "source may tell the class"
-        )
-    return said
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(map(repr, names[:_MOST_NAMED])) + more
-
-
-def to_document(
-    leaks: Leaks, shortcuts: list[dict[str, Any]] | None, unread: Sequence[str]
-) -> dict[str, Any]:
-    """Return the audit as its JSON holds it.
-
-    Args:
-        shortcuts: of :func:`leukctl.auditing.shortcuts.to_document`; None where not assessed.
-        unread: the paths of images that could not be read.
-    """
-    document: dict[str, Any] = {
-        "schema": SCHEMA,
-        "kind": "audit",
-        "images": len(leaks.table),
-        "unread": list(unread),
-        "leaks": {
-            "crossing": len(leaks.crossing),
-            "by_kind": by_kind(leaks),
-            "subjects": leaks.subjects,
-            "groups": leaks.groups,
-            "parents": leaks.parents,
-            "classes_of_one_source": leaks.classes_of_one_source,
-        },
-        "findings": findings(leaks),
-    }
-    if shortcuts is not None:
-        document["shortcuts"] = shortcuts
-        document["findings"] += [
-            found["sentence"] for found in shortcuts if found["verdict"].endswith("above chance")
-        ]
-    return document

@@ -64,7 +64,7 @@ class Audit:
     def report(self, table: "Table", look: "Look | None") -> tuple[dict[str, Any], "Leaks", int]:
         """Return the audit of a manifest as a document and as what leaks, and the exit status."""
         from leukctl import tables
-        from leukctl.auditing import assessment, leaks, shortcuts
+        from leukctl.auditing import assessment, findings, leaks, shortcuts
 
         found = leaks.find(table, look, self.root)
         unread = [] if look is None else [str(path) for path in look.unread()]
@@ -73,9 +73,9 @@ class Audit:
             assessed = shortcuts.to_document(
                 assessment.assess(found.table, look, self.root, self.seed)
             )
-        document = leaks.to_document(found, assessed, unread)
+        document = findings.to_document(found, assessed, unread)
         if self.pairs is not None:
-            tables.write_path(leaks.pairs_table(found), self.pairs)
+            tables.write_path(findings.pairs_table(found), self.pairs)
         if self.document is not None:
             files.write_json(self.document, document)
         status = ExitStatus.FOUND if found.any or unread else ExitStatus.DONE
@@ -104,7 +104,7 @@ def audit(
         shortcuts: None for where the set is not too large.
     """
     from leukctl import manifest, tables
-    from leukctl.auditing import leaks
+    from leukctl.auditing import findings
 
     with streams.open_input(path) as (stream, name):
         table = manifest.originals(manifest.read(stream, name))
@@ -116,7 +116,7 @@ def audit(
         if as_json:
             out.write(files.to_json(document))
         else:
-            tables.write(leaks.pairs_table(found), out)
+            tables.write(findings.pairs_table(found), out)
     say(document, look)
     return status
 
