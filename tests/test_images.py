@@ -188,3 +188,7 @@ def test_a_png_that_is_not_whole_has_no_text(rgb: np.ndarray) -> None:
         assert images.png_text(data[:length]) is None
     for place in range(8, len(data), 97):
         assert images.png_text(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]) is None
+
+
+def test_the_brightest_channel_is_taken(rgb: np.ndarray) -> None:
+    np.testing.assert_array_equal(images.brightest(rgb), rgb.max(axis=2))

@@ -120,7 +120,7 @@ class _Parent:
         if not self.mask_data:
             return rgb, None
         try:
-            mask = images.decode(self.mask_data).max(axis=2)
+            mask = images.brightest(images.decode(self.mask_data))
         except ImageError as error:
             raise self._mask_error(error) from None
         if mask.shape != rgb.shape[:2]:

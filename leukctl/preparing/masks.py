@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukctl import images
 from leukctl.preparing.geometry import Mask, Rgb, edge
 
 BLACK = 20  # no channel above it: the ground of segmented images, JPEG's ringing included
@@ -66,7 +67,7 @@ def on_black(rgb: Rgb) -> bool:
 
 def not_black(rgb: Rgb) -> Mask:
     """Return what is not black, uint8 (H, W) of 0 and 1."""
-    return (rgb.max(axis=2) > BLACK).astype(np.uint8)
+    return (images.brightest(rgb) > BLACK).astype(np.uint8)
 
 
 def _small(rgb: Rgb) -> Rgb:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukctl import images
 from leukctl.preparing import masks
 from leukctl.preparing.geometry import Box, Mask, Result, Rgb, crop, edge
 from leukctl.preparing.segment import inside as inside_hsv
@@ -127,7 +128,7 @@ def otsu(rgb: Rgb) -> Mask | None:
 
 def black(rgb: Rgb, *, level: int) -> Mask:
     """Return the pixels that have a channel above ``level``."""
-    return (rgb.max(axis=2) > level).astype(np.uint8)
+    return (images.brightest(rgb) > level).astype(np.uint8)
 
 
 def _purple(rgb: Rgb) -> Mask | None:

@@ -165,7 +165,7 @@ def _read_mask(job: Job, task: Task) -> bytes:
 
 def _decode_mask(job: Job, data: bytes, shape: tuple[int, ...]) -> Mask:
     try:
-        mask = images.decode(data).max(axis=2)
+        mask = images.brightest(images.decode(data))
     except ImageError as error:
         raise ImageError(f"its mask {job.mask!r}: {error}") from None
     if mask.shape != shape:
