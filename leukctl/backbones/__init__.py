@@ -10,6 +10,7 @@ from typing import Any
 from leukctl import catalog
 from leukctl.backbones import hub
 from leukctl.backbones import standard_cnn as standard_cnn  # registers itself with timm
+from leukctl.backbones.layers import Stage, cam_layer, stages
 from leukctl.backbones.network import Head, Network
 from leukctl.backbones.weights import (
     WeightsFile,
@@ -21,7 +22,17 @@ from leukctl.errors import UsageError, WeightsError
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import timm, torch
 
-__all__ = ["Head", "Network", "Origin", "build", "create", "resolve"]
+__all__ = [
+    "Head",
+    "Network",
+    "Origin",
+    "Stage",
+    "build",
+    "cam_layer",
+    "create",
+    "resolve",
+    "stages",
+]
 
 
 @dataclass(slots=True)

@@ -27,6 +27,10 @@ class StandardCnn(nn.Module):
         widths = (in_chans, *CHANNELS)
         self.features = nn.Sequential(*(_block(a, b) for a, b in itertools.pairwise(widths)))
         self.num_features = self.head_hidden_size = CHANNELS[-1]
+        self.feature_info = [
+            {"num_chs": width, "reduction": 2 ** (i + 1), "module": f"features.{i}"}
+            for i, width in enumerate(CHANNELS)
+        ]
         self.reset_classifier(num_classes)
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
