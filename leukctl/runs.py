@@ -1,6 +1,8 @@
 """The run folder: what ``train`` and ``fuse`` write and every later command reads.
 
-``run.json`` is written last, so a folder that has one is complete.
+``run.json`` is written last, so a folder that has one is complete. While ``train`` works, the
+folder holds ``checkpoint/`` (:mod:`leukctl.checkpoints`), beside the results of an earlier run
+where there are any; these stay until the new ones are whole.
 """
 
 import contextlib
@@ -28,6 +30,7 @@ HISTORY = "history.csv"
 ENVIRONMENT = "environment.json"
 WEIGHTS = "model.safetensors"
 TREES = "model.ubj"
+CHECKPOINT = "checkpoint"
 FIGURES = ("curves.png", "confusion.png", "roc.png")
 _FILES = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, *FIGURES)
 
@@ -90,19 +93,25 @@ class Run:
 def check_free(folder: Path, force: bool) -> None:
     """Raise :class:`UsageError` unless a new run may go into ``folder``; change nothing.
 
-    It may not when ``folder`` holds a finished run and ``force`` is not given, or other things.
+    It may not when ``folder`` holds a finished or an interrupted run and ``force`` is not given, or
+    other things.
     """
     if folder.is_file():
         raise UsageError(f"{folder} is a file; a run needs a folder")
     if (folder / RUN).exists() and not force:
         raise UsageError(f"{folder} holds a finished run; --force replaces it")
+    if not force and (epochs := interrupted(folder)):
+        raise UsageError(
+            f"{folder} holds a run that was interrupted after {epochs} epochs; --resume {folder} "
+            "goes on with it, --force starts anew"
+        )
     there = {item.name for item in folder.iterdir()} if folder.exists() else set()
     there = {name for name in there if not name.startswith(".")}
     # Weights are written first: what was interrupted has them, a folder of loose results has not.
-    if there and not there & {RUN, WEIGHTS}:
+    if there and not there & {RUN, WEIGHTS, CHECKPOINT}:
         raise UsageError(f"{folder} holds {min(there)!r} and is no run folder; name a new one")
-    if there - set(_FILES) and RUN not in there:
-        stranger = min(there - set(_FILES))
+    if there - {*_FILES, CHECKPOINT} and RUN not in there:
+        stranger = min(there - {*_FILES, CHECKPOINT})
         raise UsageError(f"{folder} holds {stranger!r} and is no run folder; name a new one")
     # Hours of training should not end with a folder that nobody may write to.
     home = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -110,13 +119,24 @@ def check_free(folder: Path, force: bool) -> None:
         raise UsageError(f"{folder} cannot be made: no permission to write in {home}")
 
 
+def interrupted(folder: Path) -> int:
+    """Return after how many epochs the training in ``folder`` was cut off; 0 where none was."""
+    path = folder / CHECKPOINT / "state.json"
+    if not path.is_file():
+        return 0
+    content = files.read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("epochs"), list):
+        raise InputError("damaged; --force starts anew", file=path)
+    return 0 if content.get("finished") else len(content["epochs"])
+
+
 @contextlib.contextmanager
-def fresh(folder: Path) -> Iterator[Path]:
+def fresh(folder: Path, keep_checkpoint: bool = False) -> Iterator[Path]:
     """Give a folder beside ``folder`` to write a run into; put its files there when it is whole.
 
     An old run stays as it is until then, so that an error, an interruption or a full disk costs
     nothing of it. Its ``run.json`` goes first and the new one comes last, so that no half-old run
-    can be read.
+    can be read. A checkpoint goes too, unless it is the new run's.
     """
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     beside = folder.absolute().with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.tmp")
@@ -128,6 +148,8 @@ def fresh(folder: Path) -> Iterator[Path]:
         for name in _FILES:
             if not (beside / name).exists():
                 (folder / name).unlink(missing_ok=True)
+        if not keep_checkpoint:
+            shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
         for path in sorted(beside.iterdir(), key=lambda path: path.name == RUN):
             os.replace(path, folder / path.name)
     finally:
@@ -163,7 +185,7 @@ def read(folder: Path, verify: bool = True) -> Run:
         raise InputError(f"schema {found!r}, where this leukctl reads {SCHEMA}", file=path)
     try:
         del content["schema"]
-        content["backbones"] = [_backbone(spec) for spec in content["backbones"]]
+        content["backbones"] = [backbone(spec) for spec in content["backbones"]]
         run = Run(**content, folder=folder)
         _check(run)
     except (TypeError, LookupError, ValueError, InputError) as error:
@@ -180,7 +202,11 @@ def _check_file(path: Path, digest: str) -> None:
         raise InputError(f"damaged: its SHA-256 is not the one in {RUN}", file=path)
 
 
-def _backbone(spec: dict[str, Any]) -> BackboneSpec:
+def backbone(spec: dict[str, Any]) -> BackboneSpec:
+    """Return the backbone that ``run.json`` describes.
+
+    Raises ``TypeError``, ``LookupError`` or ``ValueError`` for what describes none.
+    """
     built = BackboneSpec(**spec)
     if not isinstance(built.architecture, str) or not isinstance(built.model_args, dict):
         raise TypeError("a backbone without an architecture")
