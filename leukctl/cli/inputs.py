@@ -65,13 +65,20 @@ def _images(given: Path) -> Iterator[Path]:
     yield from (given / path for path in layouts.list_folder(given).images)
 
 
-def check_weights(table: Table) -> None:
-    """Check the weights of the train rows, and say that they are honored."""
+def check_weights(table: Table, class_weights: str | None = None) -> None:
+    """Check the weights of the train rows, and say that they are honored.
+
+    Raises :class:`UsageError` where ``class_weights`` asks for others.
+    """
     from leukctl.balancing import weights
 
     learned, values = weights.learned(table)
     if values is None:
         return
+    if class_weights == "balanced":
+        raise UsageError(
+            f"--class-weights balanced: {table.name} has a column weight already, which is honored"
+        )
     left_out = len(manifest.rows_of_split(table, "train")) - len(learned)
     zeros = f"; {left_out} rows of weight 0 are left out" if left_out else ""
     streams.note(

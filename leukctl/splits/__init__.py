@@ -10,6 +10,7 @@ from leukctl.splits.lookalikes import check_groups_free, find_groups
 from leukctl.splits.plan import Plan, parse
 from leukctl.splits.summary import crossing, grid, notes, warnings
 from leukctl.splits.units import UNITS, Unit, choose
+from leukctl.splits.validation import cut_val
 
 __all__ = [
     "UNITS",
@@ -20,6 +21,7 @@ __all__ = [
     "check_groups_free",
     "choose",
     "crossing",
+    "cut_val",
     "find_groups",
     "grid",
     "notes",

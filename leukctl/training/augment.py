@@ -4,88 +4,132 @@ Every image of every epoch has a random stream of its own, seeded by (seed, epoc
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukctl import catalog
 from leukctl.images import Rgb
-from leukctl.runtime import torch
-
-Augmentation = Callable[[Rgb, np.random.Generator], Rgb]
-
-MAX_ROTATION_DEG = 180.0  # a cell on a slide has no upright position
-MAX_SHIFT = 0.1
-SCALE = (0.9, 1.1)
-MIXUP_ALPHA = 0.2
+from leukctl.preparing.parameters import Parameter, number, whole
+from leukctl.preparing.parameters import choice as one_of
+from leukctl.training import mixing
+from leukctl.training.choices import Choice
+from leukctl.training.distortions import augmix, randaugment
+from leukctl.training.mixing import Batch
 
 
-def none(rgb: Rgb, random: np.random.Generator) -> Rgb:
-    """Return the image as it is."""
-    return rgb
-
-
-def basic(rgb: Rgb, random: np.random.Generator) -> Rgb:
+def basic(
+    rgb: Rgb, random: np.random.Generator, rotate: float, shift: float, scale: float, flip: str
+) -> Rgb:
     """Return uint8 (H, W, 3) flipped, rotated, shifted and scaled in one bilinear warp.
 
-    Flips with probability 1/2 each way, rotation within ±180°, shift within ±10 % of the side,
-    scale within 0.9 to 1.1; what comes into the frame is mirrored from inside it.
+    What comes into the frame is mirrored from inside it.
+
+    Args:
+        rotate: degrees, either way. shift: of each side, either way. scale: 0.1 is 0.9 to 1.1.
+        flip: none, horizontal, vertical or both, each every second time.
     """
+    if not (rotate or shift or scale) and flip == "none":
+        return rgb
     height, width = rgb.shape[:2]
-    angle = random.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG)
+    angle = random.uniform(-rotate, rotate)
     matrix = cv2.getRotationMatrix2D(
-        ((width - 1) / 2, (height - 1) / 2), angle, random.uniform(*SCALE)
+        ((width - 1) / 2, (height - 1) / 2), angle, random.uniform(1 - scale, 1 + scale)
     )
-    matrix[0, 2] += random.uniform(-MAX_SHIFT, MAX_SHIFT) * width
-    matrix[1, 2] += random.uniform(-MAX_SHIFT, MAX_SHIFT) * height
+    matrix[0, 2] += random.uniform(-shift, shift) * width
+    matrix[1, 2] += random.uniform(-shift, shift) * height
     flip_x, flip_y = random.random(2) < 0.5
-    if flip_x:
+    if flip_x and flip in ("horizontal", "both"):
         matrix[0] = [0, 0, width - 1] - matrix[0]
-    if flip_y:
+    if flip_y and flip in ("vertical", "both"):
         matrix[1] = [0, 0, height - 1] - matrix[1]
     return cv2.warpAffine(
         rgb, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     ).astype(np.uint8, copy=False)
 
 
-# Each name of the catalogue: what it does to an image, and whether pairs are mixed afterwards.
-AUGMENTATIONS: dict[str, tuple[Augmentation, bool]] = {
-    "none": (none, False),
-    "basic": (basic, False),
-    "mixup": (basic, True),
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """An augmentation.
+
+    Attributes:
+        parameters: its own; all but ``none`` have those of :func:`basic`, which comes first.
+        change: what else is done to each image, with all parameters.
+        mix: what is done to each batch, with ``alpha``.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    change: Callable[..., Rgb] | None = None
+    mix: Callable[..., Batch] | None = None
+
+
+def _up_to(name: str, most: float, default: float) -> Parameter:
+    return number(name, f"from 0 to {most:g}", lambda x: 0 <= x <= most, default)
+
+
+def _alpha(default: float) -> Parameter:
+    return number("alpha", "above 0", lambda x: 0 < x <= 1000, default)
+
+
+def _count(name: str, least: int, most: int, default: int) -> Parameter:
+    return whole(name, f"from {least} to {most}", lambda n: least <= n <= most, default)
+
+
+_BASIC = (
+    _up_to("rotate", 180, 180.0),  # a cell on a slide has no upright position
+    _up_to("shift", 1, 0.1),
+    _up_to("scale", 0.9, 0.1),
+    one_of("flip", catalog.FLIPS, "both"),
+)
+
+# Each name of the catalogue.
+AUGMENTATIONS = {
+    "none": Regime(),
+    "basic": Regime(_BASIC),
+    "mixup": Regime((_alpha(0.2), *_BASIC), mix=mixing.mixup),
+    "cutmix": Regime((_alpha(1.0), *_BASIC), mix=mixing.cutmix),
+    "augmix": Regime(
+        (_count("severity", 1, 10, 3), _count("width", 1, 10, 3), _alpha(1.0), *_BASIC), augmix
+    ),
+    "randaugment": Regime(
+        (_count("operations", 1, 14, 2), _count("magnitude", 0, 30, 9), *_BASIC), randaugment
+    ),
 }
+PARAMETERS = {name: regime.parameters for name, regime in AUGMENTATIONS.items()}
 
 
 def augment_batch(
-    pixels: NDArray[np.uint8], indices: NDArray[np.int64], name: str, seed: int, epoch: int
+    pixels: NDArray[np.uint8], indices: NDArray[np.int64], choice: Choice, seed: int, epoch: int
 ) -> NDArray[np.uint8]:
     """Return a batch, uint8 (N, H, W, 3), with every image augmented.
 
     Args:
         indices: each image's place in the training set, int64 (N,), which seeds its stream.
     """
-    function = AUGMENTATIONS[name][0]
-    if function is none:
+    if choice.name == "none":
         return pixels
     return np.stack(
         [
-            function(image, np.random.default_rng([seed, epoch, int(index)]))
+            _augment(image, np.random.default_rng([seed, epoch, int(index)]), choice)
             for image, index in zip(pixels, indices, strict=True)
         ]
     )
 
 
-def mix(
-    inputs: torch.Tensor, targets: torch.Tensor, random: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a MixUp batch after Zhang et al. 2018, with lambda from Beta(0.2, 0.2).
+def _augment(rgb: Rgb, random: np.random.Generator, choice: Choice) -> Rgb:
+    given: dict[str, Any] = choice.parameters
+    changed = basic(rgb, random, **{parameter.name: given[parameter.name] for parameter in _BASIC})
+    change = AUGMENTATIONS[choice.name].change
+    return changed if change is None else change(changed, random, **given)
 
-    Args:
-        inputs: (N, 3, H, W). targets: one-hot or soft labels (N, K).
-    """
-    share = float(random.beta(MIXUP_ALPHA, MIXUP_ALPHA))
-    order = torch.from_numpy(random.permutation(len(inputs))).to(inputs.device)
-    return (
-        inputs.mul(share).add_(inputs[order], alpha=1 - share),
-        targets.mul(share).add_(targets[order], alpha=1 - share),
-    )
+
+def mixer(choice: Choice) -> Callable[..., Batch] | None:
+    """Return what mixes (inputs, targets, random) into a batch, or None."""
+    mix = AUGMENTATIONS[choice.name].mix
+    if mix is None:
+        return None
+    alpha = choice.parameters["alpha"]
+    return lambda inputs, targets, random: mix(inputs, targets, random, alpha)

@@ -13,13 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 
-from leukctl import runtime, tensors
+from leukctl import backbones, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.errors import LeukctlError, UsageError
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
-from leukctl.training.augment import AUGMENTATIONS, augment_batch, mix
+from leukctl.training import augment, optimizers
+from leukctl.training.choices import Choice
 from leukctl.training.data import ImageStore, batches
+from leukctl.training.schedules import Schedule, Watch
+from leukctl.training.state import (
+    Best,
+    Epoch,
+    State,
+    load_optimizer,
+    randomness,
+    set_randomness,
+)
 
 Progress = Callable[[int], None]
 Features = tuple[torch.Tensor, torch.Tensor]
@@ -32,12 +42,21 @@ class Stage:
     Attributes:
         name: ``frozen`` or ``finetune``.
         epochs: at most.
-        learning_rate: of AdamW at the start; it falls to zero along half a cosine.
+        learning_rate: at the start.
+        schedule: what becomes of it.
+        patience: epochs without a gain of the monitor after which the stage ends; 0 never ends it.
+        unfreeze: how many of the backbone's last stages learn, None for all of it.
     """
 
     name: str
     epochs: int
     learning_rate: float
+    weight_decay: float
+    optimizer: Choice
+    schedule: Choice
+    monitor: str
+    patience: int
+    unfreeze: int | None = None
 
     @property
     def frozen(self) -> bool:
@@ -50,10 +69,10 @@ class Settings:
     """What both stages share."""
 
     batch_size: int
-    augment: str
-    weight_decay: float
+    accumulate: int
+    clip: float | None
+    augment: Choice
     label_smoothing: float
-    patience: int
     seed: int
     compute: Compute
     spec: BackboneSpec
@@ -75,30 +94,23 @@ class Split:
 
 
 @dataclass(slots=True)
-class Epoch:
-    """An epoch's figures: a row of history.csv, and the seconds it took."""
-
-    epoch: int
-    stage: str
-    learning_rate: float
-    train: dict[str, float]
-    val: dict[str, float]
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class Best:
-    """The best state so far.
+class Learning:
+    """What learns in a stage, and what it has come to.
 
     Attributes:
-        key: macro F1 on val, then minus its loss, to be made larger.
-        state: the network's tensors on the CPU.
-        epoch: when it was reached; the first is 1.
+        frozen: the modules whose BatchNorm statistics stay as they are.
     """
 
-    key: tuple[float, float] = (-math.inf, -math.inf)
-    state: dict[str, torch.Tensor] = field(default_factory=dict)
-    epoch: int = 0
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler
+    watch: Watch
+    frozen: list[torch.nn.Module]
+
+    @property
+    def tensors(self) -> list[torch.nn.Parameter]:
+        """What the optimizer changes."""
+        return [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
 
 
 class DivergedError(LeukctlError):
@@ -153,80 +165,158 @@ class Trainer:
         self.classes = network.classes
         self.targets = soft_targets(train, network.classes, settings.label_smoothing)
 
-    def run(self, stages: list[Stage]) -> Iterator[Epoch]:
+    def run(self, stages: list[Stage], past: State | None = None) -> Iterator[Epoch]:
         """Yield the epochs of all stages; each stage goes on from the best state so far.
+
+        Args:
+            past: where an interrupted training stood; it goes on from there.
 
         Raises :class:`DivergedError` when the loss became NaN or infinite; :attr:`best` then still
         holds the last good state, if there was one.
         """
         number = 0
-        for stage in stages:
+        if past is not None:
+            self.best = past.best
+            number = past.epochs[-1].epoch
+            stages = stages[[stage.name for stage in stages].index(past.stage) :]
+        for place, stage in enumerate(stages):
             self.restore_best()
-            for epoch in self._run_stage(stage, number):
+            for epoch in self._run_stage(stage, number, past if place == 0 else None):
                 number = epoch.epoch
                 yield epoch
+
+    def state(self, epochs: list[Epoch]) -> State:
+        """Return what it takes to go on after ``epochs``, all that there were; it shares memory."""
+        learning = self.learning
+        return State(
+            stage=epochs[-1].stage,
+            epochs=epochs,
+            network=self.network.state_dict(),
+            optimizer=learning.optimizer.state_dict(),
+            parts={
+                "schedule": learning.schedule.state_dict(),
+                "scaler": learning.scaler.state_dict(),
+                "watch": {"best": learning.watch.best, "waited": learning.watch.waited},
+            },
+            best=self.best,
+            randomness=randomness(),
+        )
+
+    def _go_on(self, past: State, learning: Learning) -> None:
+        """Put everything back to where it stood."""
+        self.network.load_state_dict(past.network)
+        load_optimizer(learning.optimizer, past.optimizer)
+        learning.schedule.load_state_dict(past.parts["schedule"])
+        learning.scaler.load_state_dict(past.parts["scaler"])
+        learning.watch.best = tuple(past.parts["watch"]["best"])
+        learning.watch.waited = past.parts["watch"]["waited"]
+        set_randomness(*past.randomness)
 
     def restore_best(self) -> None:
         """Put the best state back into the network."""
         if self.best.state:
             self.network.load_state_dict(self.best.state)
 
-    def _run_stage(self, stage: Stage, done: int) -> Iterator[Epoch]:
-        self.network.backbone.requires_grad_(not stage.frozen)
-        optimizer = torch.optim.AdamW(
-            [p for p in self.network.parameters() if p.requires_grad],
-            lr=stage.learning_rate,
-            weight_decay=self.settings.weight_decay,
-        )
-        scaler = torch.amp.GradScaler(
-            self.device.type, enabled=self.settings.compute.precision == "fp16"
-        )
-        cached = self._cache_features() if stage.frozen and self.settings.augment == "none" else {}
-        waited = 0
-        for epoch in range(done + 1, done + 1 + stage.epochs):
-            rate = stage.learning_rate * _cosine((epoch - done - 1) / stage.epochs)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            train = self._train_epoch(optimizer, scaler, epoch, stage.frozen, cached.get("train"))
+    def _run_stage(self, stage: Stage, done: int, past: State | None) -> Iterator[Epoch]:
+        learning = self.learning = self._learning(stage)
+        first = done + 1
+        if past is not None:
+            self._go_on(past, learning)
+            done -= sum(epoch.stage == stage.name for epoch in past.epochs)
+        if first > done + stage.epochs or learning.watch.is_over():
+            return
+        unaugmented = self.settings.augment.name == "none"
+        cached = self._cache_features() if stage.frozen and unaugmented else {}
+        for epoch in range(first, done + 1 + stage.epochs):
+            rate = learning.schedule.rate
+            train = self._train_epoch(learning, epoch, stage.frozen, cached.get("train"))
             val = self._evaluate(cached.get("val"))
-            waited = 0 if self._keep_if_best(epoch, val) else waited + 1
+            self._keep_if_best(epoch, val)
+            learning.schedule.end_epoch(val)
+            learning.watch.count(val)
             yield Epoch(epoch, stage.name, rate, train, val)
-            if waited >= self.settings.patience:
+            if learning.watch.is_over():
                 return
 
-    def _keep_if_best(self, epoch: int, val: dict[str, float]) -> bool:
+    def _learning(self, stage: Stage) -> Learning:
+        """Return what a stage begins with; decide which tensors learn."""
+        frozen = self._freeze(stage)
+        optimizer = optimizers.build(
+            stage.optimizer,
+            [tensor for tensor in self.network.parameters() if tensor.requires_grad],
+            stage.learning_rate,
+            stage.weight_decay,
+        )
+        return Learning(
+            optimizer,
+            Schedule(stage.schedule, optimizer, stage.epochs, stage.monitor),
+            torch.amp.GradScaler(
+                self.device.type, enabled=self.settings.compute.precision == "fp16"
+            ),
+            Watch(stage.monitor, stage.patience),
+            frozen,
+        )
+
+    def _freeze(self, stage: Stage) -> list[torch.nn.Module]:
+        """Decide which tensors learn; return the modules whose statistics stay as they are."""
+        backbone = self.network.backbone
+        backbone.requires_grad_(not stage.frozen)
+        if stage.frozen:
+            return list(backbone.modules())
+        if stage.unfreeze is None:
+            return []
+        there = backbones.stages(backbone)
+        if stage.unfreeze > len(there):
+            raise UsageError(
+                f"--unfreeze {stage.unfreeze}: the backbone has {len(there)} stages "
+                f"({', '.join(part.name for part in there)})"
+            )
+        frozen = there[: len(there) - stage.unfreeze]
+        for tensor in (tensor for part in frozen for tensor in part.parameters):
+            tensor.requires_grad_(False)
+        return [module for part in frozen for module in part.modules]
+
+    def _keep_if_best(self, epoch: int, val: dict[str, float]) -> None:
         key = (val["f1_macro"], -val["loss"])
-        if key <= self.best.key:
-            return False
-        state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
-        self.best = Best(key, state, epoch)
-        return True
+        if key > self.best.key:
+            state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+            self.best = Best(key, state, epoch)
 
     def _train_epoch(
-        self,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        epoch: int,
-        frozen: bool,
-        cached: Features | None,
+        self, learning: Learning, epoch: int, frozen: bool, cached: Features | None
     ) -> dict[str, float]:
         self.network.train()
-        if frozen:
-            self.network.backbone.eval()
+        for module in learning.frozen:
+            module.training = False
         torch.manual_seed(_mix_seed(self.settings.seed, epoch))  # dropout's
         tally = Tally()
-        steps = self._feature_steps(cached, epoch) if cached else self._image_steps(epoch, frozen)
-        for forward, targets, labels in steps:
-            optimizer.zero_grad(set_to_none=True)
+        random = np.random.default_rng([self.settings.seed, epoch])
+        order = batches(len(self.train.store), self.settings.batch_size, random)
+        steps = (
+            self._feature_steps(cached, order)
+            if cached
+            else self._image_steps(epoch, frozen, order, random)
+        )
+        shares = accumulated([len(indices) for indices in order], self.settings.accumulate)
+        for (forward, targets, labels), (share, last) in zip(steps, shares, strict=True):
             with runtime.autocast(self.settings.compute):
                 logits = self._checked(forward)
                 loss = torch.nn.functional.cross_entropy(logits.float(), targets)
             tally.add(loss.item(), logits, labels)
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
+            learning.scaler.scale(loss * share).backward()
+            if last:
+                self._step(learning)
             self.on_progress(len(labels))
         return tally.figures()
+
+    def _step(self, learning: Learning) -> None:
+        """Change the network by the gradients that have come together, and forget them."""
+        if self.settings.clip is not None:
+            learning.scaler.unscale_(learning.optimizer)
+            torch.nn.utils.clip_grad_norm_(learning.tensors, self.settings.clip)
+        learning.scaler.step(learning.optimizer)
+        learning.scaler.update()
+        learning.optimizer.zero_grad(set_to_none=True)
 
     def _checked(self, forward: Callable[[], torch.Tensor]) -> torch.Tensor:
         try:
@@ -236,15 +326,19 @@ class Trainer:
                 f"{str(error).splitlines()[0]}; a larger --batch-size or --input-size helps"
             ) from None
 
-    def _image_steps(self, epoch: int, frozen: bool) -> Iterator[Any]:
+    def _image_steps(
+        self,
+        epoch: int,
+        frozen: bool,
+        order: list[NDArray[np.int64]],
+        random: np.random.Generator,
+    ) -> Iterator[Any]:
         settings = self.settings
-        _, mixes = AUGMENTATIONS[settings.augment]
-        random = np.random.default_rng([settings.seed, epoch])
-        order = batches(len(self.train.store), settings.batch_size, random)
+        mix = augment.mixer(settings.augment)
 
         def load(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
             pixels = self.train.store.get(indices)
-            return augment_batch(pixels, indices, settings.augment, settings.seed, epoch)
+            return augment.augment_batch(pixels, indices, settings.augment, settings.seed, epoch)
 
         for indices, pixels in zip(
             order, tensors.ordered_map(load, order, settings.compute.workers), strict=True
@@ -252,7 +346,7 @@ class Trainer:
             labels = self.train.labels[indices]
             inputs = tensors.normalize(pixels, settings.spec, self.device)
             targets = self.targets[indices].to(self.device)
-            if mixes:
+            if mix is not None:
                 inputs, targets = mix(inputs, targets, random)
             yield (lambda x=inputs: self._logits(x, frozen)), targets, labels
 
@@ -263,10 +357,9 @@ class Trainer:
             pooled = self.network.pool(self.network.feature_map(inputs))
         return self.network.head(pooled)
 
-    def _feature_steps(self, cached: Features, epoch: int) -> Iterator[Any]:
+    def _feature_steps(self, cached: Features, order: list[NDArray[np.int64]]) -> Iterator[Any]:
         features, labels = cached
-        random = np.random.default_rng([self.settings.seed, epoch])
-        for indices in batches(len(features), self.settings.batch_size, random):
+        for indices in order:
             chosen = torch.from_numpy(indices)
             inputs = features[chosen].to(self.device)
             targets = self.targets[chosen].to(self.device)
@@ -323,8 +416,19 @@ def soft_targets(split: Split, classes: int, smoothing: float) -> torch.Tensor:
     return targets * torch.from_numpy(split.weights).float()[:, None]
 
 
-def _cosine(progress: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * progress))
+def accumulated(sizes: list[int], steps: int) -> list[tuple[float, bool]]:
+    """Return each batch's share of the images of its step, and whether the step ends with it.
+
+    Args:
+        sizes: of the batches.
+        steps: how many batches come together in a step; the last may have fewer.
+    """
+    found = []
+    for place, size in enumerate(sizes):
+        first = place - place % steps
+        together = sizes[first : first + steps]
+        found.append((size / sum(together), place == first + len(together) - 1))
+    return found
 
 
 def _mix_seed(seed: int, epoch: int) -> int:
