@@ -66,6 +66,26 @@ AUGMENTATIONS = {
     "none": "the images as they are",
     "basic": "flips, rotation, shift and scale",
     "mixup": "basic, and convex mixtures of pairs (Zhang et al. 2018)",
+    "cutmix": "basic, and rectangles of one image in another (Yun et al. 2019)",
+    "augmix": "basic, and mixtures of chains of operations (Hendrycks et al. 2020)",
+    "randaugment": "basic, and random operations of one strength (Cubuk et al. 2020)",
+}
+
+OPTIMIZERS = {
+    "adam": "Kingma & Ba 2015",
+    "adamw": "Adam with decoupled weight decay (Loshchilov & Hutter 2019)",
+    "sgd": "stochastic gradient descent, with momentum",
+    "rmsprop": "Tieleman & Hinton 2012",
+    "adadelta": "Zeiler 2012",
+}
+SCHEDULES = {
+    "cosine": "fall to zero along half a cosine over the epochs of the stage",
+    "plateau": "divide when the monitor has not gained for some epochs",
+    "constant": "stay",
+}
+MONITORS = {
+    "val_f1": "macro F1 on val, then a lower loss",
+    "val_loss": "loss on val",
 }
 
 BALANCING = {
