@@ -37,3 +37,16 @@ def collapsed(answers: Predictions) -> str | None:
     val = answers.of_split("val")
     given, true = set(val.predicted.tolist()), set(val.labels.tolist())
     return answers.classes[given.pop()] if len(given) == 1 and len(true) > 1 else None
+
+
+def gap(document: dict[str, Any]) -> float | None:
+    """Return by how much macro F1 is higher on train than on val, None where one is missing.
+
+    Args:
+        document: of metrics.json, where every image counts once and as it is.
+    """
+    splits = document["splits"]
+    if not {"train", "val"} <= splits.keys():
+        return None
+    train, val = (splits[name]["f1_macro"]["value"] for name in ("train", "val"))
+    return None if train is None or val is None else train - val

@@ -14,9 +14,9 @@ from leukctl.backbones import Origin
 from leukctl.errors import InputError
 from leukctl.predictions import Predictions
 from leukctl.runtime import torch
-from leukctl.training import Options, augment
+from leukctl.training import Options, augment, choices, mixing
 from leukctl.training.data import ImageStore, batches
-from leukctl.training.loop import DivergedError, Stage, Tally, Trainer
+from leukctl.training.loop import DivergedError, Tally, Trainer
 
 
 def train(table_path: Path, folder: Path, **changes: object) -> training.Outcome:
@@ -161,10 +161,10 @@ def test_a_later_divergence_keeps_the_last_good_state(
 ) -> None:
     whole = Trainer._train_epoch
 
-    def breaks(self: Trainer, first: object, second: object, epoch: int, *rest: object) -> dict:
+    def breaks(self: Trainer, learning: object, epoch: int, *rest: object) -> dict:
         if epoch == 3:
             raise DivergedError("the loss became nan")
-        return whole(self, first, second, epoch, *rest)  # type: ignore[arg-type]
+        return whole(self, learning, epoch, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Trainer, "_train_epoch", breaks)
     outcome = train(squares, tmp_path / "run", epochs=5)
@@ -233,7 +233,9 @@ def test_oversampled_repeats_are_trained_on_and_predicted_once(
 
 def test_stages_without_epochs_are_left_out() -> None:
     chosen = Options("x", Origin(), frozen_epochs=0, epochs=3, lr=0.5).stages()
-    assert chosen == [Stage("finetune", 3, 0.5)]
+    assert [(stage.name, stage.epochs, stage.learning_rate) for stage in chosen] == [
+        ("finetune", 3, 0.5)
+    ]
 
 
 def test_a_tally_has_the_scores_of_scikit_learn() -> None:
@@ -264,9 +266,10 @@ def test_batches_cover_all_and_never_end_with_a_single_image() -> None:
 
 def test_an_image_is_augmented_alike_in_any_batch() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 3), np.uint8)
-    whole = augment.augment_batch(pixels, np.arange(6), "basic", seed=1, epoch=2)
-    part = augment.augment_batch(pixels[4:], np.array([4, 5]), "basic", seed=1, epoch=2)
-    other = augment.augment_batch(pixels, np.arange(6), "basic", seed=1, epoch=3)
+    choice = choices.read("--augment", "basic", augment.PARAMETERS)
+    whole = augment.augment_batch(pixels, np.arange(6), choice, seed=1, epoch=2)
+    part = augment.augment_batch(pixels[4:], np.array([4, 5]), choice, seed=1, epoch=2)
+    other = augment.augment_batch(pixels, np.arange(6), choice, seed=1, epoch=3)
     assert np.array_equal(whole[4:], part)
     assert not np.array_equal(whole, other)
 
@@ -297,14 +300,15 @@ class _Fixed:
 )
 def test_basic_augmentation_flips_and_turns(angle, flips, expected) -> None:
     image = np.random.default_rng(0).integers(0, 256, (15, 15, 3), np.uint8)
-    turned = augment.basic(image, _Fixed([angle, 1.0, 0.0, 0.0], flips))  # type: ignore[arg-type]
+    stream = _Fixed([angle, 1.0, 0.0, 0.0], flips)
+    turned = augment.basic(image, stream, 180.0, 0.1, 0.1, "both")  # type: ignore[arg-type]
     assert np.abs(turned.astype(int) - expected(image)).max() <= 1
 
 
 def test_mixup_mixes_images_and_labels_by_one_share() -> None:
     inputs = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2).contiguous()
     targets = torch.eye(4)
-    mixed, soft = augment.mix(inputs, targets, np.random.default_rng(0))
+    mixed, soft = mixing.mixup(inputs, targets, np.random.default_rng(0), 0.2)
     for row in range(4):
         assert mixed[row, 0, 0, 0].item() == pytest.approx(
             float((soft[row] * torch.arange(4.0)).sum()), abs=1e-5

@@ -56,6 +56,16 @@ def learned(table: Table) -> tuple[list[int], NDArray[np.float64] | None]:
     return [rows[place] for place in np.flatnonzero(values)], relative / relative.mean()
 
 
+def balanced(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return weights inverse to the size of each row's class, float64 (N,), with a mean of 1.
+
+    Args:
+        labels: int64 (N,).
+    """
+    _, klass, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return len(labels) / (len(counts) * counts[klass])
+
+
 def _read(table: Table, index: int, cell: str) -> float:
     try:
         value = float(cell)

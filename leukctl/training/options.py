@@ -67,6 +67,12 @@ class Options:
             return self.choice(name.removeprefix("frozen_"))
         return choices.read("--" + name.replace("_", "-"), text, _CHOICES[name])
 
+    def check(self) -> None:
+        """Raise :class:`UsageError` for what cannot be read or done."""
+        for name in _CHOICES:
+            self.choice(name)
+        self.stages()
+
     def plain(self, compute: Compute) -> dict[str, Any]:
         """Return the options as run.json keeps them, with what stands behind every name."""
         content = asdict(self)
@@ -129,6 +135,8 @@ def resolve(given: Mapping[str, Any], origin: Origin, recipe: str | None = None)
     Args:
         given: fields of :class:`Options`; None stands for what was not given.
         recipe: a key of :data:`leukctl.training.recipes.RECIPES`.
+
+    Raises :class:`UsageError` for what cannot be read or done.
     """
     settled = {"frozen_epochs": 10, "lr": 1e-4} if not origin.is_random else {"lr": 1e-3}
     settled |= {"backbone": "mobilenetv2"}
@@ -139,7 +147,9 @@ def resolve(given: Mapping[str, Any], origin: Origin, recipe: str | None = None)
     settled |= {name: value for name, value in given.items() if value is not None}
     if recipe is not None and "input_size" not in settled:
         settled["input_size"] = RECIPES[recipe].input_size(settled["backbone"])
-    return Options(origin=origin, recipe=recipe, **settled)
+    options = Options(origin=origin, recipe=recipe, **settled)
+    options.check()
+    return options
 
 
 def restored(kept: Mapping[str, Any]) -> Options:
