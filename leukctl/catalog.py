@@ -4,6 +4,8 @@ Each registry elsewhere (layouts, preparation steps, explanation methods …) is
 names, and a test holds the two together.
 """
 
+from typing import NamedTuple
+
 SPLITS = ("train", "val", "test")
 UNSPLIT = "unsplit"  # what metrics call the images that have no split
 
@@ -45,21 +47,70 @@ RECIPES = {
 
 # What the papers call a network → what timm calls it. Any other timm name works as it stands.
 BACKBONES = {
+    "alexnet": "leukctl_alexnet",
     "densenet121": "densenet121",
     "densenet169": "densenet169",
     "densenet201": "densenet201",
+    "dinobloom_s": "leukctl_dinobloom_s",
+    "dinobloom_b": "leukctl_dinobloom_b",
+    "dinobloom_l": "leukctl_dinobloom_l",
     "efficientnet_b0": "efficientnet_b0",
     "efficientnetv2_b0": "tf_efficientnetv2_b0",
+    "googlenet": "leukctl_googlenet",
     "inception_v3": "inception_v3",
     "mobilenet": "mobilenetv1_100",
     "mobilenetv2": "mobilenetv2_100",
+    "nasnet_mobile": "leukctl_nasnet_mobile",
     "resnet50": "resnet50",
     "resnet101": "resnet101",
     "resnet152": "resnet152",
     "standard_cnn": "leukctl_standard_cnn",
     "vgg16": "vgg16",
     "vgg19": "vgg19",
+    "vit_small_dino": "vit_small_patch16_224.dino",
     "xception": "legacy_xception",
+}
+
+
+class BackboneFacts(NamedTuple):
+    """What a list of backbones says of one, so that it need not build it.
+
+    Attributes:
+        parameters: without the classifier.
+        input_size: pixels a side that its weights are for.
+        stages: how many there are to train the last of.
+        cam_layer: whose output class activation maps look at.
+    """
+
+    parameters: int
+    input_size: int
+    stages: int
+    cam_layer: str
+
+
+BACKBONE_FACTS = {
+    "alexnet": BackboneFacts(57_003_840, 224, 5, "features.11"),
+    "densenet121": BackboneFacts(6_953_856, 224, 5, "features.norm5"),
+    "densenet169": BackboneFacts(12_484_480, 224, 5, "features.norm5"),
+    "densenet201": BackboneFacts(18_092_928, 224, 5, "features.norm5"),
+    "dinobloom_s": BackboneFacts(21_628_800, 224, 12, "blocks.11.norm1"),
+    "dinobloom_b": BackboneFacts(85_724_928, 224, 12, "blocks.11.norm1"),
+    "dinobloom_l": BackboneFacts(303_227_904, 224, 24, "blocks.23.norm1"),
+    "efficientnet_b0": BackboneFacts(4_007_548, 224, 5, "bn2"),
+    "efficientnetv2_b0": BackboneFacts(5_858_704, 192, 5, "bn2"),
+    "googlenet": BackboneFacts(5_599_904, 224, 5, "inception5b"),
+    "inception_v3": BackboneFacts(21_785_568, 299, 5, "Mixed_7c"),
+    "mobilenet": BackboneFacts(3_206_976, 224, 5, "blocks.4.1"),
+    "mobilenetv2": BackboneFacts(2_223_872, 224, 5, "bn2"),
+    "nasnet_mobile": BackboneFacts(4_232_978, 224, 5, "act"),
+    "resnet50": BackboneFacts(23_508_032, 224, 5, "layer4.2"),
+    "resnet101": BackboneFacts(42_500_160, 224, 5, "layer4.2"),
+    "resnet152": BackboneFacts(58_143_808, 224, 5, "layer4.2"),
+    "standard_cnn": BackboneFacts(388_896, 224, 4, "features.3.2"),
+    "vgg16": BackboneFacts(134_260_544, 224, 5, "features.29"),
+    "vgg19": BackboneFacts(139_570_240, 224, 5, "features.35"),
+    "vit_small_dino": BackboneFacts(21_665_664, 224, 12, "blocks.11.norm1"),
+    "xception": BackboneFacts(20_806_952, 299, 5, "act4"),
 }
 
 AUGMENTATIONS = {

@@ -42,13 +42,22 @@ def picture(size: int) -> Rgb:
     return image
 
 
-# The module of each network whose output is its last feature map.
+# The module of each network that its maps look at.
 LAST = {
     "mobilenetv2": lambda net: net.bn2,
-    "resnet50": lambda net: net.layer4,
+    "resnet50": lambda net: net.layer4[-1],
     "densenet121": lambda net: net.features.norm5,
-    "standard_cnn": lambda net: net.features,
+    "standard_cnn": lambda net: net.features[3][2],
+    "alexnet": lambda net: net.features[11],
+    "vit_small_dino": lambda net: net.blocks[-1].norm1,
 }
+
+
+def laid_out(name: str, size: int):
+    """Return how the library is told to lay out the tokens of a transformer as a map."""
+    if name != "vit_small_dino":
+        return None
+    return lambda x: x[:, 1:].reshape(1, size // 16, size // 16, -1).permute(0, 3, 1, 2)
 
 
 # The library keeps every masked image's activations, so its Score-CAM is tried on the small ones.
@@ -68,13 +77,35 @@ def test_maps_are_those_of_grad_cam(method: str, name: str) -> None:
     image = picture(96)
     library = runtime.pytorch_grad_cam
     kind = {"gradcam": library.GradCAM, "scorecam": library.ScoreCAM}[method]
-    with kind(model.network, [LAST[name](model.network.backbone)]) as oracle:
+    layers = [LAST[name](model.network.backbone)]
+    with kind(model.network, layers, reshape_transform=laid_out(name, 96)) as oracle:
         for target in (0, 2) if method == "gradcam" else (2,):
             wanted = oracle(model.inputs([image]), [ClassifierOutputTarget(target)])[0]
             given = explaining.METHODS[method](model, image, target, explaining.Settings(64))
             assert given.status == "ok"
             assert np.ptp(wanted) > 0.9
             assert np.abs(given.values - wanted).max() <= 1e-3
+
+
+def test_a_map_with_its_channels_last_is_turned_around() -> None:
+    model = model_of("swin_tiny_patch4_window7_224", 96)
+    inputs = model.inputs([picture(96)])
+    with torch.inference_mode():
+        wanted = model.network.backbone.forward_features(inputs)  # (1, 3, 3, 768)
+    given, gradient = maps.look(model, inputs, "gradcam", 0)
+    assert given.shape == gradient.shape == (1, 768, 3, 3)
+    assert torch.equal(given[0, :, 2, 0], wanted[0, 2, 0])
+
+
+def test_looking_into_a_network_leaves_it_as_it_was() -> None:
+    model = model_of("standard_cnn", 64)
+    image = picture(64)
+    before = model.probabilities([image])
+    gradcam(model, image, 0)
+    assert torch.is_grad_enabled()
+    assert not any(module._forward_hooks for module in model.network.modules())
+    assert all(parameter.grad is None for parameter in model.network.parameters())
+    assert np.array_equal(model.probabilities([image]), before)
 
 
 def test_a_map_has_the_size_of_the_prepared_image_and_its_range() -> None:
@@ -142,9 +173,9 @@ def test_the_registry_holds_the_methods_of_the_catalog() -> None:
 
 
 def test_a_network_without_a_map_points_to_lime() -> None:
-    model = model_of("vit_tiny_patch16_224", 224)
+    model = model_of("mixer_s32_224", 64)
     with pytest.raises(UsageError, match="lime needs none"):
-        gradcam(model, picture(224), 0)
+        gradcam(model, picture(64), 0)
 
 
 def test_colors_are_those_of_matplotlib() -> None:

@@ -16,6 +16,8 @@ _PATIENCE_S = 10
 def repository(architecture: str) -> str:
     """Return the hub's repository of a timm architecture, or of an ``hf-hub:`` reference.
 
+    A reference may end in ``@`` and a revision, as timm has it.
+
     Raises :class:`WeightsError` for an architecture whose weights are not on the hub.
     """
     if architecture.startswith(PREFIX):
@@ -50,8 +52,11 @@ def fetch(repo: str) -> Path:
 def _download(repo: str, cached: bool) -> Path:
     import huggingface_hub
 
+    owned, _, revision = repo.partition("@")
     for name in ("config.json", "model.safetensors"):
-        path = huggingface_hub.hf_hub_download(repo, name, local_files_only=cached)
+        path = huggingface_hub.hf_hub_download(
+            owned, name, revision=revision or None, local_files_only=cached
+        )
     return Path(path).parent
 
 

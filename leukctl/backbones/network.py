@@ -1,7 +1,9 @@
 """A backbone with a head: images → feature map → pooled features → logits."""
 
+from functools import cached_property
 from typing import Any
 
+from leukctl.backbones.layers import FEATURE_MAP, cam_layer
 from leukctl.errors import UsageError
 from leukctl.runtime import torch
 
@@ -42,12 +44,14 @@ class Network(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.classes = classes
+        self.input_size = input_size
         self.features = feature_count(backbone, input_size)
         self.head = Head(self.features, classes, **head)
+        self.map = nn.Identity()  # where a hook finds the feature map
 
     def feature_map(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last feature map of images (N, 3, H, W): (N, C, h, w), or tokens (N, T, C)."""
-        return self.backbone.forward_features(x)
+        return self.map(self.backbone.forward_features(x))
 
     def pool(self, feature_map: torch.Tensor) -> torch.Tensor:
         """Return the pooled features (N, D) of a feature map."""
@@ -56,6 +60,15 @@ class Network(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, K) of normalized images (N, 3, H, W)."""
         return self.head(self.pool(self.feature_map(x)))
+
+    @cached_property
+    def cam_layer(self) -> str:
+        """The name of the layer that class activation maps look at."""
+        return cam_layer(self.backbone, self.input_size)
+
+    def layer(self, name: str) -> nn.Module:
+        """Return the module of the backbone that :attr:`cam_layer` may name."""
+        return self.map if name == FEATURE_MAP else self.backbone.get_submodule(name)
 
 
 def feature_count(backbone: Any, input_size: tuple[int, int]) -> int:

@@ -9,6 +9,7 @@ ReLU and 2x2 maximum pooling with 32, 64, 128 and 256 channels, then global aver
 import itertools
 from typing import Any
 
+from leukctl.backbones.plumbing import cfg, own_arguments
 from leukctl.runtime import timm, torch
 
 nn = torch.nn
@@ -22,7 +23,7 @@ class StandardCnn(nn.Module):
     (N, 256) and applies the classifier, if there is one.
     """
 
-    def __init__(self, num_classes: int = 1000, in_chans: int = 3, **_: Any) -> None:
+    def __init__(self, num_classes: int = 1000, in_chans: int = 3) -> None:
         super().__init__()
         widths = (in_chans, *CHANNELS)
         self.features = nn.Sequential(*(_block(a, b) for a, b in itertools.pairwise(widths)))
@@ -68,13 +69,6 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
 @timm.models.register_model
 def leukctl_standard_cnn(pretrained: bool = False, **kwargs: Any) -> StandardCnn:
     """Build the network; there are no published weights of it."""
-    kwargs = {k: v for k, v in kwargs.items() if k in ("num_classes", "in_chans")}
-    model = StandardCnn(**kwargs)
-    model.pretrained_cfg = {  # type: ignore[assignment]
-        "input_size": (3, 224, 224),
-        "mean": (0.5, 0.5, 0.5),
-        "std": (0.5, 0.5, 0.5),
-        "num_classes": 1000,
-        "classifier": "fc",
-    }
+    model = StandardCnn(**own_arguments(kwargs))
+    model.pretrained_cfg = cfg("fc", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # type: ignore[assignment]
     return model

@@ -1,5 +1,6 @@
 """Weights from a file: safetensors only, whole or not at all."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 from leukctl import files
 from leukctl.errors import InputError, WeightsError
-from leukctl.runtime import torch
+from leukctl.runtime import timm, torch
 
+# Heads that help a first training along and that nothing else reads.
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 _PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".h5", ".keras")
 
 
@@ -45,7 +48,9 @@ def read_weights(path: Path) -> WeightsFile:
             f"{file}: a {file.suffix} file can run code when it is read; leukctl takes .safetensors"
         )
     if not file.is_file():
-        raise WeightsError(f"{file}: no such weights file")
+        pickles = sorted(p.name for p in path.glob("*") if p.suffix.lower() in _PICKLES)
+        beside = f"; {pickles[0]} may run code when it is read" if pickles else ""
+        raise WeightsError(f"{file}: no such weights file{beside}")
     config = read_config(file)
     return WeightsFile(
         file,
@@ -92,8 +97,12 @@ def write_safetensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
 def load_strictly(model: torch.nn.Module, source: WeightsFile, classifier: Any) -> None:
     """Load the weights of ``source`` into a network without a head, every tensor or none.
 
+    Left out are the head of the file, auxiliary heads, and DINOv2's mask token. Position
+    embeddings of a vision transformer for images of another size are resampled by timm, as it
+    does itself.
+
     Args:
-        classifier: timm's name(s) of the head in the file, whose tensors are left out.
+        classifier: timm's name(s) of the head in the file.
 
     Raises :class:`WeightsError` naming the tensors that are missing, left over or of another
     shape.
@@ -101,9 +110,30 @@ def load_strictly(model: torch.nn.Module, source: WeightsFile, classifier: Any) 
     heads = tuple(
         f"{name}." for name in ([classifier] if isinstance(classifier, str) else classifier or [])
     )
-    state = {k: v for k, v in source.state.items() if not k.startswith(heads)}
-    check_fit(model.state_dict(), state, str(source.path))
+    wanted = model.state_dict()
+    state = {
+        k: v
+        for k, v in source.state.items()
+        if k in wanted or not (k.startswith((*heads, *_AUXILIARY)) or k == "mask_token")
+    }
+    _resample_positions(model, state)
+    check_fit(wanted, state, str(source.path))
     model.load_state_dict(state, strict=True)
+
+
+def _resample_positions(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Bring the position embeddings (1, T, C) of a square grid to the grid of ``model``."""
+    given = state.get("pos_embed")
+    if given is None or not isinstance(model, timm.models.VisionTransformer):
+        return
+    own = model.pos_embed
+    if own is None or given.shape == own.shape or given.shape[::2] != own.shape[::2]:
+        return
+    prefix = 0 if model.no_embed_class else model.num_prefix_tokens
+    if math.isqrt(given.shape[1] - prefix) ** 2 == given.shape[1] - prefix:
+        state["pos_embed"] = timm.layers.resample_abs_pos_embed(
+            given, list(model.patch_embed.grid_size), num_prefix_tokens=prefix
+        )
 
 
 def check_fit(

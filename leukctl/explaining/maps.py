@@ -1,11 +1,13 @@
 """From a method's raw map to the heatmap that is kept."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukctl import runtime
 from leukctl.backbones import Network
 from leukctl.errors import UsageError
 from leukctl.inference import NetworkPredictor, Predictor
@@ -79,35 +81,75 @@ def _high(raw: Floats) -> float:
     return float(np.nanmax(raw)) if np.isfinite(raw).any() else 0.0
 
 
-LAYER = "forward_features"
-
-
-def network_of(model: Predictor, method: str) -> Network:
-    """Return the network to look into.
+def network_of(model: Predictor, method: str) -> NetworkPredictor:
+    """Return the model if it has a network to look into.
 
     Raises :class:`UsageError` for a fusion, whose trees have no activations.
     """
     if not isinstance(model, NetworkPredictor):
         raise UsageError(f"{method} looks into one network; for a fusion there is lime")
-    return model.network
+    return model
 
 
 def check_model(model: Predictor, method: str) -> None:
     """Raise :class:`UsageError` when there is no feature map for ``method`` to look at."""
-    network = network_of(model, method)
-    size = model.run.backbones[0].input_size
-    with torch.inference_mode():
-        check_map(
-            network.feature_map(torch.zeros(1, 3, *size, device=model.compute.device)), method
-        )
+    predictor = network_of(model, method)
+    size = predictor.run.backbones[0].input_size
+    look(predictor, torch.zeros(1, 3, *size, device=model.compute.device), method)
 
 
-def check_map(feature_map: torch.Tensor, method: str) -> torch.Tensor:
-    """Return a feature map if it is (N, C, h, w), which class activation maps need."""
-    if feature_map.ndim != 4:
-        shape = tuple(feature_map.shape)
-        raise UsageError(
-            f"{method} needs a feature map (N, C, h, w), and this backbone's is {shape}; "
-            "lime needs none"
-        )
-    return feature_map
+def look(
+    model: NetworkPredictor, inputs: torch.Tensor, method: str, target: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run the network and return what the layer for class activation maps gave, and its gradient.
+
+    Args:
+        inputs: normalized float32 (1, 3, H, W).
+        target: index of the class whose logit the gradient is of; None asks for none.
+
+    Returns:
+        float32 (1, C, h, w) each; without a target the gradient is the activations. Tokens of a
+        transformer are laid out as the patches they stand for.
+
+    Raises :class:`UsageError` when the layer gives no such map.
+    """
+    caught: list[torch.Tensor] = []
+
+    def catch(module: object, given: object, output: torch.Tensor) -> torch.Tensor:
+        # Nothing before the layer matters to the gradient, so only here does a graph begin.
+        torch.set_grad_enabled(target is not None)
+        caught.append(output.detach().requires_grad_(target is not None))
+        # A copy goes on, since what follows may start with an activation in place.
+        return caught[-1].clone()
+
+    network = model.network
+    hook = network.layer(network.cam_layer).register_forward_hook(catch)
+    try:
+        with torch.no_grad(), runtime.autocast(model.compute):
+            logits = network(inputs)
+    finally:
+        hook.remove()
+    found = caught[-1]
+    spread = _spread(network, found, method)
+    if target is None:
+        return spread, spread
+    (gradient,) = torch.autograd.grad(logits[0, target], found)
+    return spread.detach(), _spread(network, gradient, method)
+
+
+def _spread(network: Network, values: torch.Tensor, method: str) -> torch.Tensor:
+    """Return a layer's output as float32 (N, C, h, w)."""
+    backbone: Any = network.backbone
+    if values.ndim == 4:
+        channels_last = getattr(backbone, "output_fmt", "NCHW") == "NHWC"
+        return (values.permute(0, 3, 1, 2) if channels_last else values).float()
+    height, width = getattr(getattr(backbone, "patch_embed", None), "grid_size", (0, 0))
+    prefix = getattr(backbone, "num_prefix_tokens", None)
+    if values.ndim == 3 and prefix is not None and values.shape[1] - prefix == height * width:
+        patches = values[:, prefix:].transpose(1, 2)
+        return patches.reshape(*patches.shape[:2], height, width).float()
+    shape = tuple(values.shape)
+    raise UsageError(
+        f"{method} needs a feature map (N, C, h, w), and this backbone's is {shape}; "
+        "lime needs none"
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from leukctl.explaining import maps
 from leukctl.explaining.maps import Heatmap
 from leukctl.images import Rgb
-from leukctl.inference import NetworkPredictor, Predictor
+from leukctl.inference import Predictor
 from leukctl.runtime import torch
 
 
@@ -31,22 +31,22 @@ def scorecam(
         image: uint8 (H, W, 3). target: index of the class.
         batch_size: masked inputs that are in memory at once.
     """
-    network = maps.network_of(model, "scorecam")
-    assert isinstance(model, NetworkPredictor)
-    inputs = model.inputs([image])
+    predictor = maps.network_of(model, "scorecam")
+    inputs = predictor.inputs([image])
     with torch.inference_mode():
-        channels = maps.check_map(network.feature_map(inputs), "scorecam")[0].float()
+        channels = maps.look(predictor, inputs, "scorecam")[0][0]
         live = torch.nonzero(channels.amax((1, 2)) > channels.amin((1, 2))).flatten()
         # The score of an input that is masked altogether; the live channels' follow.
-        scores = model.logits(torch.zeros_like(inputs))[0, target].repeat(len(channels))
+        scores = predictor.logits(torch.zeros_like(inputs))[0, target].repeat(len(channels))
         for chosen in live.split(batch_size):
             masks = _masks(channels[chosen], (inputs.shape[2], inputs.shape[3]))
             masked = (inputs * masks).contiguous(memory_format=torch.channels_last)
-            scores[chosen] = model.logits(masked)[:, target]
+            scores[chosen] = predictor.logits(masked)[:, target]
             on_progress(len(chosen))
         weights = torch.softmax(scores, 0)
         raw = (weights[:, None, None] * channels).sum(0).relu().cpu().numpy().astype(np.float32)
-    return maps.from_activations(raw, (image.shape[0], image.shape[1]), maps.LAYER)
+    layer = predictor.network.cam_layer
+    return maps.from_activations(raw, (image.shape[0], image.shape[1]), layer)
 
 
 def _masks(channels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
