@@ -69,6 +69,16 @@ def test_results_inside_the_source_are_passed_over(tmp_path: Path) -> None:
     assert layouts.list_folder(tmp_path, tmp_path / "build" / "img").images == ["a/x.png"]
 
 
+def test_what_prep_made_before_is_no_class(tmp_path: Path) -> None:
+    touch(tmp_path, "a/x.png", "old/img/set/a/x.png", "old/img/masks/set/a/x.png", "b/rejected.csv")
+    touch(tmp_path, "b/y.png")
+    (tmp_path / "old" / "img" / "rejected.csv").write_text("path,reason\n")
+    listing = layouts.list_folder(tmp_path)
+    assert (listing.images, listing.results) == (["a/x.png", "b/y.png"], ["old/img"])
+    inner = layouts.list_folder(tmp_path / "old" / "img")
+    assert (inner.images, inner.results) == (["set/a/x.png"], ["masks"])
+
+
 def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
     touch(tmp_path, "a/\udcff\n.png")
     assert rows(tmp_path, "folders") == [["a/\udcff\n.png", "a", "", "set"]]
@@ -127,6 +137,36 @@ def test_cnmc_phases_are_told_by_their_folders(tmp_path: Path) -> None:
     table = layouts.read(layouts.list_folder(tmp_path), "cnmc", "set").table
     assert table.column("part") == ["training", "", "final", "preliminary"]
     assert "split" not in table
+
+
+@pytest.mark.parametrize("inner", ["", "C-NMC_test_final_phase_data"])
+def test_a_cnmc_phase_without_labels_is_recognized_by_its_folder(
+    tmp_path: Path, inner: str
+) -> None:
+    touch(tmp_path, *(f"testing_data/C-NMC_test_final_phase_data/{i}.bmp" for i in range(3)))
+    root = tmp_path / "testing_data" / inner
+    listing = layouts.list_folder(root)
+    assert layouts.recognize(listing) == "cnmc"
+    found = layouts.read(listing, "cnmc", "set")
+    assert found.table.column("label") == [""] * 3
+    assert found.table.column("part") == ["final"] * 3
+    assert found.notes == [f"3 images have no label, such as {found.relative[0]!r}: kept without"]
+
+
+def test_renamed_phases_belong_to_the_named_images_beside_them_and_strangers_do_not(
+    tmp_path: Path,
+) -> None:
+    touch(tmp_path, "fold_0/all/UID_1_1_1_all.bmp", *(f"phase_{p}/{p}.bmp" for p in (2, 3)))
+    assert layouts.recognize(layouts.list_folder(tmp_path)) == "cnmc"
+    touch(tmp_path, *(f"other/{i}.png" for i in range(4)))
+    assert layouts.recognize(layouts.list_folder(tmp_path)) == "folders"
+
+
+def test_an_inner_folder_of_cnmc_tells_its_phase(tmp_path: Path) -> None:
+    touch(tmp_path, "training_data/fold_0/hem/UID_H1_1_1_hem.bmp")
+    assert rows(tmp_path / "training_data" / "fold_0" / "hem", "cnmc") == [
+        ["UID_H1_1_1_hem.bmp", "hem", "H1", "set", "training"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,8 @@ def _read_layout(listing: "Listing", layout: str, source: str, recognized: bool)
     streams.note(f"{src}: {took}{layout}, {len(found.table)} images, {_classes(found.table)}")
     for note in found.notes:
         streams.warn(f"{src}: {note}")
+    for folder in listing.results:
+        streams.warn(f"{src}: passed over {folder}, where prep put images before")
     for kind, count in sorted(listing.skipped.items()):
         streams.detail(f"{src}: {count} files are no images ({kind})")
     if listing.aliases:

@@ -6,17 +6,20 @@ Gupta et al., Med. Eng. Phys. 103 (2022) 103793; as TCIA and as Kaggle pack it.
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from leukctl import tables
 from leukctl.errors import InputError
 from leukctl.layouts.listing import Listing
-from leukctl.layouts.reading import Layout, Reading
+from leukctl.layouts.reading import Layout, Reading, absent, without_labels
 
 LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
 
 _NAME = re.compile(r"UID_(H?\d+)_\d+_\d+_(all|hem)", re.IGNORECASE)
 _CLASSES = {"0": "hem", "1": "all"}
+# A phase whose images are all renamed, so that nothing else tells whose they are.
+_RENAMED = re.compile(r"C-NMC_test_\w+_phase_data", re.IGNORECASE)
 _PHASES = (
     ("training", re.compile(r"(C-NMC_)?training_data|fold_\d", re.IGNORECASE)),
     ("preliminary", re.compile(r"validation_data|[\w-]*test_prelim[\w-]*|phase_2", re.IGNORECASE)),
@@ -25,9 +28,18 @@ _PHASES = (
 
 
 def _fits(listing: Listing) -> int:
-    # Names as these are nobody else's, and the phases without them belong to the same set.
-    named = any(_match(path) for path in listing.images)
-    return len(listing.images) if named or _label_files(listing) else 0
+    files = _label_files(listing)
+    # Images of a renamed phase say nothing themselves, but beside named ones their folder does.
+    known = any(_match(path) for path in listing.images)
+    return sum(
+        bool(
+            _match(parts[-1])
+            or os.path.dirname(path) in files
+            or _RENAMED.fullmatch(parts[-2])
+            or (known and _phase(parts[:-1]))
+        )
+        for path, parts in zip(listing.images, listing.parts(), strict=True)
+    )
 
 
 def _read(listing: Listing) -> Reading:
@@ -44,12 +56,11 @@ def _read(listing: Listing) -> Reading:
             label, subject = given.get(folder, {}).get(name, ("", ""))
         labels.append(label)
         subjects.append(subject)
-    notes = [f"{labels.count('')} images have no label: kept without"] if "" in labels else []
+    notes = without_labels(listing.images, labels)
     for folder, entries in given.items():
-        if absent := sum(os.path.join(folder, name) not in names for name in entries):
-            notes.append(f"{label_files[folder]} names {absent} images that are not there")
-    above = os.path.basename(os.path.abspath(listing.root))
-    parts = [_phase([above, *path.split("/")[:-1]]) for path in names]
+        missing = [name for name in entries if os.path.join(folder, name) not in names]
+        notes += absent(label_files[folder], missing)
+    parts = [_phase(parts[:-1]) for parts in listing.parts()]
     cells = {"label": labels, "subject": subjects, "part": parts}
     return Reading(listing.images, cells, notes)
 
@@ -58,7 +69,7 @@ def _match(path: str) -> re.Match[str] | None:
     return _NAME.fullmatch(PurePosixPath(path).stem)
 
 
-def _phase(folders: list[str]) -> str:
+def _phase(folders: Sequence[str]) -> str:
     for folder in reversed(folders):
         for name, pattern in _PHASES:
             if pattern.fullmatch(folder):
@@ -123,5 +134,8 @@ def _read_labels(path: Path) -> dict[str, tuple[str, str]]:
 
 
 LAYOUT = Layout(
-    f"UID_SUBJECT_IMAGE_CELL_CLASS.bmp, or a CSV with {','.join(LABEL_COLUMNS)}", _fits, _read
+    f"UID_SUBJECT_IMAGE_CELL_CLASS.bmp, a CSV with {','.join(LABEL_COLUMNS)}, or folders "
+    "C-NMC_test_…_phase_data",
+    _fits,
+    _read,
 )

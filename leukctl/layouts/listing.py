@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from leukctl.errors import InputError
 from leukctl.images import SUFFIXES
+from leukctl.preparing import naming
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Listing:
         others: relative POSIX paths of the other files, hidden ones left out, sorted.
         skipped: how many other files there are, by suffix, "hidden" for names with a leading dot.
         aliases: folders passed over because a link had led there before.
+        results: folders passed over because prep made the images in them.
         given: what the user named, for errors; the root, or the archive.
     """
 
@@ -27,6 +29,7 @@ class Listing:
     others: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     aliases: int = 0
+    results: list[str] = field(default_factory=list)
     given: Path = field(default_factory=Path)
 
     def parts(self) -> list[list[str]]:
@@ -70,6 +73,9 @@ def list_folder(root: Path, exclude: Path | None = None) -> Listing:
         place = root / folder
         if folder and barred is not None and os.path.realpath(place) == barred:
             continue
+        if folder and (_holds_results(place) or (folder == naming.MASKS and _holds_results(root))):
+            listing.results.append(folder)
+            continue
         try:
             status = os.stat(place)
             if (status.st_dev, status.st_ino) in seen:
@@ -82,6 +88,15 @@ def list_folder(root: Path, exclude: Path | None = None) -> Listing:
     listing.images.sort()
     listing.others.sort()
     return listing
+
+
+def _holds_results(folder: Path) -> bool:
+    """Tell whether prep put its images here: what it rejected is listed beside them."""
+    try:
+        with open(folder / naming.REJECTED, encoding="utf-8", errors="replace") as stream:
+            return stream.readline() == "path,reason\n"
+    except OSError:
+        return False
 
 
 def _list_one(place: Path, folder: str, listing: Listing) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from leukctl.errors import InputError
 from leukctl.layouts.listing import Listing
-from leukctl.layouts.reading import Layout, Reading, counted
+from leukctl.layouts.reading import Layout, Reading, absent, counted, without_labels
 
 _FILE = "annotations.dat"
 _CODES = (
@@ -45,11 +45,10 @@ def _read(listing: Listing) -> Reading:
             f"names none of the images (it names {next(iter(given))!r}; found {listing.found()})",
             file=file,
         )
-    notes = []
-    if absent := len(given.keys() - set(names)):
-        notes.append(f"{file} names {absent} images that are not there")
-    if "" in labels:
-        notes.append(f"{file} does not name {labels.count('')} images: kept without labels")
+    notes = [
+        *absent(file, sorted(given.keys() - set(names))),
+        *without_labels(listing.images, labels),
+    ]
     return Reading(listing.images, {"label": labels}, notes)
 
 

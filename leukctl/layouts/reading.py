@@ -86,6 +86,21 @@ def by_place(columns: Sequence[str], place: Place) -> Callable[[Listing], Readin
     return read
 
 
+def without_labels(images: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return a note on the images without a label, where there are any."""
+    bare = [path for path, label in zip(images, labels, strict=True) if not label]
+    return [f"{len(bare)} images have no label, such as {bare[0]!r}: kept without"] if bare else []
+
+
+def absent(file: object, names: Sequence[str]) -> list[str]:
+    """Return a note on images that a label file names and that are not there, if any."""
+    return (
+        [f"{file} names {len(names)} images that are not there, such as {names[0]!r}"]
+        if names
+        else []
+    )
+
+
 def counted(place: Callable[[Sequence[str]], object]) -> Callable[[Listing], int]:
     """Return how to count the images for which ``place`` returns something."""
     return lambda listing: sum(bool(place(parts)) for parts in listing.parts())

@@ -65,7 +65,7 @@ def read(listing: Listing, layout: str, source: str) -> Found:
     """
     reader = READERS[layout]
     reading = reader.read(listing)
-    if layout != FALLBACK and not any(reading.cells["label"]):
+    if layout != FALLBACK and not any(reading.cells["label"]) and not reader.fits(listing):
         raise InputError(
             f"not laid out as {layout} (looked for {reader.looked_for}; found {listing.found()})",
             file=listing.given,
