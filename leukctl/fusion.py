@@ -20,7 +20,6 @@ from leukctl import (
     runs,
     tensors,
 )
-from leukctl.backbones import Origin
 from leukctl.backbones.weights import write_safetensors
 from leukctl.balancing import weights as row_weights
 from leukctl.errors import ImageError, InputError, UsageError
@@ -64,8 +63,10 @@ def from_backbones(
     if weights and len(weights) != len(names):
         raise UsageError(f"{len(weights)} weights for {len(names)} backbones")
     torch.manual_seed(seed)
-    origins = [Origin(path) for path in weights] or [Origin(None, pretrained)] * len(names)
-    return [backbones.create(name, origin) for name, origin in zip(names, origins, strict=True)]
+    return [
+        backbones.create(name, backbones.origin_of(name, path, pretrained))
+        for name, path in zip(names, weights or [None] * len(names), strict=True)
+    ]
 
 
 def from_runs(folders: list[Path], compute: Compute, chain: str | None) -> list[Source]:

@@ -83,8 +83,6 @@ def origin_of(name: str | None, weights: Path | None, pretrained: bool) -> Origi
     ``local-dir:FOLDER`` names both a network and its weights. Raises :class:`UsageError` where it
     is given beside other weights.
     """
-    if weights is not None and pretrained:
-        raise UsageError("--weights or --pretrained, not both")
     if name is None or not name.startswith(_LOCAL):
         return Origin(weights, pretrained)
     if weights is not None or pretrained:

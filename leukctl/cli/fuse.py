@@ -78,7 +78,7 @@ def fuse(
     if backbones is not None:
         paths = [Path(path) for path in _several(weights)] if weights is not None else []
         sources = fusion.from_backbones(names, paths, pretrained, seed)
-        if not paths and not pretrained:
+        if any(spec.weights_sha256 is None for _, spec in sources):
             streams.warn("the backbones have random weights; --weights or --runs gives better ones")
     else:
         chain = manifests.prep_chain(table)
