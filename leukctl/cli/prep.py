@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from leukctl import files
 from leukctl.cli import inputs, options, streams
 from leukctl.errors import ExitStatus, UsageError
 
@@ -183,7 +184,7 @@ def prep(
     import time
     from contextlib import closing
 
-    from leukctl import files, layouts
+    from leukctl import layouts
     from leukctl.preparing import naming, results, work
 
     chain = _chain(steps, recipe)
@@ -278,7 +279,8 @@ def _own_manifest(src: Path) -> Path:
     own = src / "manifest.csv"
     if not own.is_file():
         return src
-    streams.note(f"{src}: holds a manifest, which is read; --layout folders reads its folders")
+    told = files.printable(str(src))
+    streams.note(f"{told}: holds a manifest, which is read; --layout folders reads its folders")
     return own
 
 
@@ -287,7 +289,7 @@ def _holds_images(src: Path) -> bool:
 
 
 def _name_of(src: Path) -> str:
-    return src.resolve().name if src.is_dir() else src.stem
+    return files.utf8(src.resolve().name if src.is_dir() else src.stem)
 
 
 def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None) -> "Found":
@@ -298,7 +300,7 @@ def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None
     with streams.open_input(src) as (stream, name):
         home = src.parent if src.is_file() and root is None else None
         found = layouts.from_manifest(manifest.read(stream, name), root, source, home)
-    streams.note(f"{name}: manifest, {len(found.table)} images")
+    streams.note(f"{files.printable(name)}: manifest, {len(found.table)} images")
     return found
 
 
@@ -313,7 +315,7 @@ def _list(src: Path, images: Path) -> "Listing":
 def _read_layout(listing: "Listing", layout: str, source: str, recognized: bool) -> "Found":
     from leukctl import layouts
 
-    src = listing.given
+    src = files.printable(str(listing.given))
     found = layouts.read(listing, layout, source)
     took = "taken for " if recognized else ""
     streams.note(f"{src}: {took}{layout}, {len(found.table)} images, {_classes(found.table)}")
@@ -333,7 +335,7 @@ def _relabel(table: "Table", path: Path) -> "Table":
 
     with streams.open_input(path) as (stream, name):
         relabeled = layouts.label_map.apply(table, tables.read(stream, name))
-    streams.note(f"labels by {name}: {_classes(relabeled)}")
+    streams.note(f"labels by {files.printable(name)}: {_classes(relabeled)}")
     return relabeled
 
 
@@ -341,7 +343,9 @@ def _classes(table: "Table") -> str:
     from collections import Counter
 
     counts = Counter(label for label in table.column("label") if label)
-    shown = [f"{label} {counts[label]}" for label in sorted(counts)][:_MOST_CLASSES_SHOWN]
+    shown = [files.printable(f"{label} {counts[label]}") for label in sorted(counts)][
+        :_MOST_CLASSES_SHOWN
+    ]
     more = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
     subjects = len(set(table.column("subject")) - {""})
     of = f", {subjects} subjects" if subjects else ""

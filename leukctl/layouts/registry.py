@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 
+from leukctl import files
 from leukctl.errors import InputError
 from leukctl.images import SUFFIXES
 from leukctl.layouts import (
@@ -82,6 +83,7 @@ def read(listing: Listing, layout: str, source: str) -> Found:
     nothing = [""] * len(paths)
     columns = {"path": paths, "label": nothing, "subject": nothing, "source": [source] * len(paths)}
     columns |= reading.cells
+    columns["label"] = list(map(files.utf8, columns["label"]))  # a folder's name may be any bytes
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     return Found(
         Table(str(listing.given), list(columns), rows),
