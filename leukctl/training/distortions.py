@@ -32,13 +32,13 @@ def _warp(rgb: Rgb, back: list[list[float]]) -> Rgb:
 
 
 def shear_x(rgb: Rgb, slope: float) -> Rgb:
-    """Slide every row by ``slope`` of its distance from the upper edge."""
-    return _warp(rgb, [[1, -slope, -slope / 2], [0, 1, 0]])
+    """Slide every row to the left by ``slope`` of its distance from the upper edge."""
+    return _warp(rgb, [[1, slope, slope / 2], [0, 1, 0]])
 
 
 def shear_y(rgb: Rgb, slope: float) -> Rgb:
-    """Slide every column by ``slope`` of its distance from the left edge."""
-    return _warp(rgb, [[1, 0, 0], [-slope, 1, -slope / 2]])
+    """Slide every column upwards by ``slope`` of its distance from the left edge."""
+    return _warp(rgb, [[1, 0, 0], [slope, 1, slope / 2]])
 
 
 def translate_x(rgb: Rgb, pixels: float) -> Rgb:

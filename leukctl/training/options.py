@@ -138,8 +138,9 @@ def resolve(given: Mapping[str, Any], origin: Origin, recipe: str | None = None)
 
     Raises :class:`UsageError` for what cannot be read or done.
     """
-    settled = {"frozen_epochs": 10, "lr": 1e-4} if not origin.is_random else {"lr": 1e-3}
-    settled |= {"backbone": "mobilenetv2"}
+    settled: dict[str, Any] = {"backbone": "mobilenetv2", "lr": 1e-3}
+    if not origin.is_random:
+        settled |= {"frozen_epochs": 10, "lr": 1e-4}
     if recipe is not None:
         settled |= RECIPES[recipe].settled(not origin.is_random)
     if (architecture := architecture_of(origin.weights)) is not None:

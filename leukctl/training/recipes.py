@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from leukctl import catalog
+
 _UNTOUCHED = "rotate=0:shift=0:scale=0:flip=none"
 
 
@@ -37,8 +39,13 @@ class Recipe:
         }
 
     def input_size(self, backbone: str) -> int:
-        """Return the side of the images that a backbone is given, in pixels."""
-        return self.sizes.get(backbone, self.sizes[""])
+        """Return the side of the images that a backbone, of either name, is given, in pixels."""
+        own = [size for name, size in self.sizes.items() if backbone in (name, _of_timm(name))]
+        return next(iter(own), self.sizes[""])
+
+
+def _of_timm(name: str) -> str | None:
+    return catalog.BACKBONES.get(name)
 
 
 RECIPES = {
