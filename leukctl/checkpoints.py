@@ -11,7 +11,7 @@ be deleted) the run loses nothing else.
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ def read(run: Path) -> Record | None:
     try:
         del content["schema"]
         content["source"] = Source(**content["source"])
+        if missing := {each.name for each in fields(Record)} - {"seconds", *content}:
+            raise LookupError(f"no {min(missing)}")
         record = Record(**decoded(content))
         _check(record, run)
     except (AttributeError, LookupError, TypeError, ValueError, InputError) as error:
@@ -103,6 +105,10 @@ def _check(record: Record, run: Path) -> None:
         or not isinstance(record.source.path, str)
     ):
         raise TypeError("epochs, finished or the path of the manifest")
+    if not isinstance(record.options["epochs"], int):
+        raise TypeError(f"epochs are {record.options['epochs']!r}")
+    if "weights" not in record.options["origin"]:
+        raise LookupError("no weights among the options")
     for entry in record.files.values():
         files.inside(run / FOLDER, entry["name"])
 

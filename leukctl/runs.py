@@ -130,6 +130,14 @@ def interrupted(folder: Path) -> int:
     return 0 if content.get("finished") else len(content["epochs"])
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Remove what :func:`fresh` leaves when the process is killed at the very end."""
+    beside = folder.absolute()
+    for path in beside.parent.iterdir():
+        if path.name.startswith(f".{beside.name[:100]}.") and path.name.endswith(".tmp"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def fresh(folder: Path, keep_checkpoint: bool = False) -> Iterator[Path]:
     """Give a folder beside ``folder`` to write a run into; put its files there when it is whole.

@@ -1,20 +1,14 @@
 """``leukctl train``: manifest → run folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated
 
 import typer
 
 from leukctl import catalog
-from leukctl.cli import inputs, options, streams
-from leukctl.errors import ExitStatus, UsageError
-
-if TYPE_CHECKING:
-    from leukctl.training import Outcome
-    from leukctl.training.loop import Epoch
-
-
-Number = TypeVar("Number", int, float, str)
+from leukctl.checkpoints import Source
+from leukctl.cli import backbone_list, inputs, learning, options, resuming, streams, training_runs
+from leukctl.errors import UsageError
 
 
 def _complete_backbone(incomplete: str) -> list[str]:
@@ -22,19 +16,31 @@ def _complete_backbone(incomplete: str) -> list[str]:
 
 
 def train(
+    context: typer.Context,
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="CSV with path, label and split; - is stdin.")
-    ],
-    output: options.RunOutput,
+        Path | None,
+        typer.Argument(
+            metavar="MANIFEST",
+            help="CSV with path, label and split; - is stdin.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="RUN", help="The run folder to make."),
+    ] = None,
+    resume: resuming.Resume = None,
     backbone: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="mobilenetv2, densenet121, resnet50, standard_cnn …, or any name of timm.",
+            help="A name of --list-backbones, any name of timm, hf-hub:OWNER/MODEL with "
+            "--pretrained, or local-dir:FOLDER.",
             show_default="what --weights says it is, else mobilenetv2",
             autocompletion=_complete_backbone,
         ),
     ] = None,
+    list_backbones: backbone_list.ListBackbones = False,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -55,61 +61,28 @@ def train(
             show_default="what its weights are for",
         ),
     ] = None,
-    augment: Annotated[
-        Literal["none", "basic", "mixup"],
-        typer.Option(
-            help="none; basic (flips, rotation, shift, scale); mixup (basic, then mixed pairs)."
-        ),
-    ] = "basic",
-    frozen_epochs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Epochs of the head alone, the backbone frozen.",
-            show_default="10 from weights, 0 from scratch",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Epochs of the whole network, at most.")
-    ] = 20,
-    frozen_lr: Annotated[
-        float,
-        typer.Option(metavar="RATE", min=1e-12, max=1e3, help="Learning rate of the frozen stage."),
-    ] = 1e-3,
-    lr: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            min=1e-12,
-            max=1e3,
-            help="Learning rate of the whole network.",
-            show_default="1e-4 from weights, 1e-3 from scratch",
-        ),
-    ] = None,
-    batch_size: options.BatchSize = 32,
-    hidden: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Units of a hidden layer in the head; 0: none.")
-    ] = 0,
-    dropout: Annotated[
-        float, typer.Option(metavar="P", min=0, max=0.95, help="Dropout in the head.")
-    ] = 0.2,
-    weight_decay: Annotated[
-        float, typer.Option(metavar="X", min=0, help="Weight decay of AdamW.")
-    ] = 1e-4,
-    label_smoothing: Annotated[
-        float,
-        typer.Option(metavar="X", min=0, max=0.5, help="Label smoothing of the training loss."),
-    ] = 0.0,
-    patience: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="End a stage after N epochs without a better val macro F1, or a lower val loss at "
-            "an equal one.",
-        ),
-    ] = 5,
+    recipe: learning.Recipe = None,
+    augment: learning.Augment = None,
+    optimizer: learning.OptimizerName = None,
+    frozen_epochs: learning.FrozenEpochs = None,
+    epochs: learning.Epochs = None,
+    unfreeze: learning.Unfreeze = None,
+    frozen_lr: learning.FrozenRate = None,
+    lr: learning.Rate = None,
+    frozen_schedule: learning.FrozenSchedule = None,
+    schedule: learning.ScheduleName = None,
+    frozen_weight_decay: learning.FrozenWeightDecay = None,
+    weight_decay: learning.WeightDecay = None,
+    monitor: learning.Monitor = None,
+    patience: learning.Patience = None,
+    batch_size: learning.BatchSize = None,
+    accumulate: learning.Accumulate = None,
+    clip: learning.Clip = None,
+    hidden: learning.Hidden = None,
+    dropout: learning.Dropout = None,
+    label_smoothing: learning.LabelSmoothing = None,
+    class_weights: learning.ClassWeights = None,
+    val_from_train: learning.ValFromTrain = None,
     seed: options.Seed = 0,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -119,87 +92,87 @@ def train(
 ) -> int:
     """Train a classifier on a manifest's splits.
 
-    First the head alone on a frozen backbone, then the whole network, with AdamW and a learning
-    rate that falls along a cosine. The state with the best macro F1 on val is kept, and test is
-    looked at once, at the end. The run folder holds the model, its predictions, metrics and
-    figures. Exit status 1: the model collapsed to one class, or its loss became NaN.
+    First the head alone on a frozen backbone, then head and backbone. The state with the best macro
+    F1 on val is kept, and test is looked at once, at the end. The run folder holds the model, its
+    predictions, metrics and figures; run.json has every option as it was resolved. Exit status 1:
+    the model collapsed to one class, or its loss became NaN.
 
     A column weight, as balance writes it, weighs train rows in the loss; a row of weight 0 is not
-    learned from.
+    learned from. --val-from-train keeps subjects together, or what the column group has together.
+
+    After every epoch all that it takes to go on is kept in RUN/checkpoint. --resume goes on from
+    the last epoch that was complete, with the options and the manifest of the beginning; the result
+    is that of a training that was never interrupted. A finished run goes on when --epochs is
+    raised: the rates that remain are those of the longer schedule, and what patience ended stays
+    ended. Deleting RUN/checkpoint costs nothing but this.
+
+    \b
+    Names with parameters, and their defaults:
+      basic        rotate=180:shift=0.1:scale=0.1:flip=both (also of those below)
+      mixup        alpha=0.2
+      cutmix       alpha=1
+      augmix       severity=3:width=3:alpha=1
+      randaugment  operations=2:magnitude=9
+      adam, adamw  beta1=0.9:beta2=0.999:eps=1e-8
+      sgd          momentum=0.9:nesterov=no
+      rmsprop      alpha=0.99:momentum=0:eps=1e-8
+      adadelta     rho=0.9:eps=1e-6
+      plateau      factor=0.1:patience=3:least=0
 
     \b
     Example:
       leukctl train balanced.csv --backbone mobilenetv2 \\
           --weights weights/mobilenetv2_100 --epochs 5 -o runs/mnv2
+      leukctl train split.csv --recipe altalhi2026 --backbone densenet121 \\
+          --weights weights/densenet121 --augment augmix:severity=3 -o runs/dn
+      leukctl train --resume runs/dn
+      leukctl train --resume runs/dn --epochs 40
     """
+    if resume is not None:
+        return resuming.resume(resume, resuming.explicit(context), root, workers)
+    if manifest is None or output is None:
+        raise UsageError("a manifest and -o RUN, or --resume RUN")
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
     table, digest = inputs.read_manifest(manifest, ("label", "split"))
-    from leukctl import manifest as manifests
+    source = Source(str(manifest), str(root) if root is not None else None, digest)
     from leukctl import runs
 
-    manifests.learnable(table, ("train", "val"), root)
-    inputs.check_weights(table)
+    table = training_runs.prepared(table, val_from_train, class_weights, seed, root)
     runs.check_free(output, force)
     # What can be refused has been; now torch, which takes its time.
     from leukctl import runtime, training
-    from leukctl.backbones import Origin
+    from leukctl.backbones import origin_of
 
-    origin = Origin(weights, pretrained)
-    chosen = training.Options(
-        backbone=_or(backbone, training.architecture_of(weights) or "mobilenetv2"),
-        origin=origin,
-        input_size=input_size,
-        augment=augment,
-        frozen_epochs=_or(frozen_epochs, 0 if origin.is_random else 10),
-        epochs=epochs,
-        frozen_lr=frozen_lr,
-        lr=_or(lr, 1e-3 if origin.is_random else 1e-4),
-        batch_size=batch_size,
-        hidden=hidden,
-        dropout=dropout,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        patience=patience,
-        seed=seed,
-    )
+    given = {
+        "backbone": backbone,
+        "input_size": input_size,
+        "val_from_train": val_from_train,
+        "augment": augment,
+        "optimizer": optimizer,
+        "frozen_epochs": frozen_epochs,
+        "epochs": epochs,
+        "unfreeze": unfreeze,
+        "frozen_lr": frozen_lr,
+        "lr": lr,
+        "frozen_schedule": frozen_schedule,
+        "schedule": schedule,
+        "frozen_weight_decay": frozen_weight_decay,
+        "weight_decay": weight_decay,
+        "monitor": monitor,
+        "patience": patience,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "clip": clip,
+        "hidden": hidden,
+        "dropout": dropout,
+        "label_smoothing": label_smoothing,
+        "class_weights": class_weights,
+        "seed": seed,
+    }
+    chosen = training.resolve(given, origin_of(backbone, weights, pretrained), recipe)
+    for remark in training.remarks(chosen):
+        streams.warn(remark)
     compute = runtime.compute(device, precision, workers)
-    streams.detail(f"{chosen}, {compute}")
-    with streams.progress(f"train {chosen.backbone}", None) as advance:
-        outcome = training.train(
-            table,
-            chosen,
-            output,
-            compute,
-            root=root,
-            manifest_sha256=digest,
-            on_epoch=_say_epoch,
-            on_progress=advance,
-        )
-    return _say_outcome(outcome, output)
-
-
-def _or(given: Number | None, otherwise: Number) -> Number:
-    return given if given is not None else otherwise
-
-
-def _say_epoch(epoch: "Epoch") -> None:
-    streams.note(
-        f"epoch {epoch.epoch:3d} {epoch.stage}: loss {epoch.train['loss']:.3f}, "
-        f"val loss {epoch.val['loss']:.3f}, accuracy {epoch.val['accuracy']:.3f}, "
-        f"F1 {epoch.val['f1_macro']:.3f}; {epoch.seconds:.1f} s"
-    )
-
-
-def _say_outcome(outcome: "Outcome", folder: Path) -> int:
-    streams.note_scores(outcome.metrics, folder)
-    streams.note(
-        f"{folder}: epoch {outcome.best_epoch} of {outcome.epochs} kept, "
-        f"trained at {outcome.images_per_s:.0f} images/s"
-    )
-    if outcome.diverged:
-        streams.warn(f"training stopped: {outcome.diverged}; the last good state is kept")
-    if outcome.collapsed is not None:
-        streams.warn(f"the model has collapsed: it calls every val image {outcome.collapsed!r}")
-    found = outcome.diverged is not None or outcome.collapsed is not None
-    return ExitStatus.FOUND if found else ExitStatus.DONE
+    outcome = training_runs.run(table, source, chosen, output, compute, root)
+    return training_runs.say(outcome, output)

@@ -2,28 +2,40 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from leukctl import backbones, files, inference, manifest, predictions, results, runs, runtime
+from leukctl import (
+    backbones,
+    files,
+    inference,
+    manifest,
+    predictions,
+    results,
+    runs,
+    runtime,
+)
 from leukctl.backbones import Network
 from leukctl.backbones.weights import write_safetensors
 from leukctl.balancing import weights as row_weights
+from leukctl.checkpoints import Record, Source, discard
 from leukctl.errors import InputError
 from leukctl.inference import NetworkPredictor
 from leukctl.predictions import Predictions
-from leukctl.runs import Run
+from leukctl.runs import BackboneSpec, Run
 from leukctl.runtime import Compute, torch
 from leukctl.tables import Table
 from leukctl.tensors import Reader
+from leukctl.training.checkpoints import Checkpoint, load
 from leukctl.training.data import ImageStore
-from leukctl.training.loop import DivergedError, Epoch, Settings, Split, Stage, Trainer
-from leukctl.training.options import Options, architecture_of
+from leukctl.training.loop import DivergedError, Settings, Split, Stage, Trainer
+from leukctl.training.options import Options, remarks, resolve
+from leukctl.training.state import Epoch, State, set_seed
 
-__all__ = ["Options", "Outcome", "architecture_of", "train"]
+__all__ = ["Options", "Outcome", "remarks", "resolve", "train"]
 
 HISTORY = (
     *("epoch", "stage", "learning_rate"),
@@ -63,6 +75,8 @@ def train(
     *,
     root: Path | None,
     manifest_sha256: str,
+    manifest_path: str = "-",
+    past: Record | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda step: None,
 ) -> Outcome:
@@ -73,35 +87,72 @@ def train(
     batch is the mean of weight times cross-entropy, the weights having a mean of 1; rows of weight
     0 are not learned from.
 
+    After every epoch all that it takes to go on is written to ``folder/checkpoint``.
+
+    Args:
+        manifest_path: where the table came from, for whoever goes on with the run.
+        past: the checkpoint to go on from. The weights and the history are then those of a training
+            that was never interrupted, to the bit on a CPU with as many threads.
+
     Raises :class:`InputError` for a manifest that cannot be learned from
     (:func:`leukctl.manifest.learnable`, :func:`leukctl.balancing.weights.learned`) or an image that
-    cannot be read, and :class:`DivergedError` when the loss is no number before there is a good
-    state.
+    cannot be read, :class:`DivergedError` when the loss is no number before there is a good
+    state, and :class:`leukctl.checkpoints.CheckpointError` when a state cannot be written.
     """
     started = time.monotonic()
     classes = manifest.learnable(table, ("train", "val"), root)
-    network, run = _start(table, options, folder, compute, classes, manifest_sha256)
-    read = inference.reader(run)
-    trainer = _trainer(table, network, run, options, compute, root, read, on_progress)
-    training_started = time.monotonic()
-    epochs, diverged = _run(trainer, options.stages(), on_epoch)
-    rate = len(trainer.train.store) * len(epochs) / (time.monotonic() - training_started)
+    state = load(folder, past) if past is not None else None
+    spec = runs.backbone(past.backbone) if past is not None and state is not None else None
+    network, run = _start(table, options, folder, compute, classes, manifest_sha256, spec)
+    source = Source(manifest_path, str(root) if root is not None else None, manifest_sha256)
+    checkpoint = Checkpoint(folder, _record(past, source, options, compute, run))
+    checkpoint.begin()
+    try:
+        read = inference.reader(run)
+        trainer = _trainer(table, network, run, options, compute, root, read, on_progress)
+        epochs, diverged = _run(trainer, options.stages(), checkpoint, state, on_epoch)
+    except BaseException:
+        if not checkpoint.record.epochs:
+            discard(folder)
+        raise
+    seconds = [round(epoch.seconds, 3) for epoch in epochs]
+    rate = len(trainer.train.store) * len(epochs) / max(sum(seconds), 1e-9)
     model = NetworkPredictor(run, network, compute)
     answers = evaluate(model, table, read, root, options.batch_size, on_progress)
     environment = runs.environment(
         started,
         time.monotonic(),
         device=str(compute.device),
-        epoch_seconds=[round(epoch.seconds, 3) for epoch in epochs],
+        epoch_seconds=seconds,
+        checkpoint_seconds=round(checkpoint.seconds, 3),
+        resumed_after_epochs=len(state.epochs) if state is not None else None,
         images_per_s=round(rate, 2),
     )
-    with runs.fresh(folder) as new:
+    with runs.fresh(folder, keep_checkpoint=True) as new:
         write_safetensors(network.state_dict(), new / runs.WEIGHTS)
         document = results.write(answers, new, history(epochs), options.seed)
         files.write_json(new / runs.ENVIRONMENT, environment)
         runs.write(run, new)
+    checkpoint.finish()
     collapsed = results.collapsed(answers)
     return Outcome(document, trainer.best.epoch, len(epochs), collapsed, diverged, rate)
+
+
+def _record(
+    past: Record | None, source: Source, options: Options, compute: Compute, run: Run
+) -> Record:
+    """Return the checkpoint to begin with."""
+    fixed: dict[str, Any] = {
+        "source": source,
+        "options": options.kept(),
+        "compute": {
+            "device": compute.device.type,
+            "precision": compute.precision,
+            "threads": torch.get_num_threads(),
+        },
+        "backbone": asdict(run.backbones[0]),
+    }
+    return Record(**fixed) if past is None else replace(past, **fixed, finished=False)
 
 
 def _start(
@@ -111,10 +162,18 @@ def _start(
     compute: Compute,
     classes: list[str],
     manifest_sha256: str,
+    spec: BackboneSpec | None = None,
 ) -> tuple[Network, Run]:
-    """Build the untrained network, and what run.json will say of it."""
-    torch.manual_seed(options.seed)
-    backbone, spec = backbones.create(options.backbone, options.origin, options.input_size)
+    """Build the untrained network, and what run.json will say of it.
+
+    Args:
+        spec: of a backbone whose weights will be loaded; otherwise ``options`` say how it begins.
+    """
+    set_seed(options.seed)
+    if spec is not None:
+        backbone: Any = backbones.build([spec])[0]
+    else:
+        backbone, spec = backbones.create(options.backbone, options.origin, options.input_size)
     head = {"hidden": options.hidden, "dropout": options.dropout}
     network = Network(backbone, len(classes), head, spec.input_size)
     runtime.place(network, compute.device)
@@ -150,17 +209,19 @@ def _trainer(
     for name, indices in chosen.items():
         rows = table.select(indices)
         paths = manifest.image_paths(rows, root)
-        labels = [run.classes.index(label) for label in rows.column("label")]
+        labels = np.array([run.classes.index(label) for label in rows.column("label")], np.int64)
         store = ImageStore(paths, read, spec.input_size, compute.workers)
         store.preload(on_progress)
         own = weights if name == "train" else None
-        splits.append(Split(store, np.array(labels, np.int64), own))
+        if name == "train" and options.class_weights == "balanced":
+            own = row_weights.balanced(labels)
+        splits.append(Split(store, labels, own))
     settings = Settings(
         batch_size=options.batch_size,
-        augment=options.augment,
-        weight_decay=options.weight_decay,
+        accumulate=options.accumulate,
+        clip=options.clip,
+        augment=options.choice("augment"),
         label_smoothing=options.label_smoothing,
-        patience=options.patience,
         seed=options.seed,
         compute=compute,
         spec=spec,
@@ -170,18 +231,23 @@ def _trainer(
 
 
 def _run(
-    trainer: Trainer, stages: list[Stage], on_epoch: Callable[[Epoch], None]
+    trainer: Trainer,
+    stages: list[Stage],
+    checkpoint: Checkpoint,
+    past: State | None,
+    on_epoch: Callable[[Epoch], None],
 ) -> tuple[list[Epoch], str | None]:
-    """Run all stages and leave the best state in the network."""
-    epochs: list[Epoch] = []
+    """Run all stages, or what is left of them, and leave the best state in the network."""
+    epochs = list(past.epochs) if past is not None else []
     diverged = None
     last = time.monotonic()
     try:
-        for epoch in trainer.run(stages):
+        for epoch in trainer.run(stages, past):
             epoch.seconds = time.monotonic() - last
-            last = time.monotonic()
             epochs.append(epoch)
+            checkpoint.save(trainer.state(epochs))
             on_epoch(epoch)
+            last = time.monotonic()
     except DivergedError as error:
         if not trainer.best.state:
             raise DivergedError(f"{error} in the first epoch; a smaller --lr may help") from None

@@ -63,6 +63,13 @@ class State:
     randomness: tuple[Tensors, dict[str, Any]]
 
 
+def set_seed(seed: int) -> None:
+    """Begin the global random states of torch, numpy and Python, whoever may draw from them."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
 def randomness() -> tuple[Tensors, dict[str, Any]]:
     """Return the global random states of torch, numpy and Python: tensors, and plain values."""
     version, words, gauss = random.getstate()
