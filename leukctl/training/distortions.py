@@ -2,7 +2,7 @@
 
 What each does, and the ranges, are torchvision's, and tests hold the two together; the work is
 OpenCV's, since torchvision draws from torch's one global stream, which threads would share among
-themselves and with dropout, and took three to five times as long.
+themselves and with dropout, and took about twice as long.
 """
 
 import math

@@ -174,6 +174,8 @@ class Trainer:
         Raises :class:`DivergedError` when the loss became NaN or infinite; :attr:`best` then still
         holds the last good state, if there was one.
         """
+        for stage in stages:
+            self._freeze(stage)  # what cannot be is refused before hours of another stage
         number = 0
         if past is not None:
             self.best = past.best
@@ -196,7 +198,7 @@ class Trainer:
             parts={
                 "schedule": learning.schedule.state_dict(),
                 "scaler": learning.scaler.state_dict(),
-                "watch": {"best": learning.watch.best, "waited": learning.watch.waited},
+                "watch": learning.watch.state_dict(),
             },
             best=self.best,
             randomness=randomness(),
@@ -208,8 +210,7 @@ class Trainer:
         load_optimizer(learning.optimizer, past.optimizer)
         learning.schedule.load_state_dict(past.parts["schedule"])
         learning.scaler.load_state_dict(past.parts["scaler"])
-        learning.watch.best = tuple(past.parts["watch"]["best"])
-        learning.watch.waited = past.parts["watch"]["waited"]
+        learning.watch.load_state_dict(past.parts["watch"])
         set_randomness(*past.randomness)
 
     def restore_best(self) -> None:
