@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
 from leukctl.errors import InputError
@@ -135,10 +135,16 @@ def inside(folder: Path, relative: str) -> Path:
 
     Nothing but names is looked at: the result need not exist.
     """
-    parts = PurePosixPath(relative).parts
-    if not parts or relative.startswith("/") or ".." in parts or "\0" in relative:
+    check_inside(folder, relative)
+    return folder.joinpath(relative)
+
+
+def check_inside(folder: Path, relative: str) -> None:
+    """Raise :class:`InputError` where ``relative`` would leave ``folder``, or be it."""
+    parts = relative.split("/")
+    leaves = relative.startswith("/") or ".." in parts or "\0" in relative
+    if leaves or not {*parts} - {"", "."}:
         raise InputError(f"{relative!r} does not stay inside {folder}")
-    return folder.joinpath(*parts)
 
 
 def printable(text: str) -> str:

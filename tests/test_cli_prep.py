@@ -5,8 +5,10 @@ import io
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -349,6 +351,30 @@ def test_a_full_disk_leaves_nothing_half_written(cells: Path) -> None:
     assert done.stderr == "leukctl: error: img/cells/ALL/0.png: File too large\n"
     assert [path for path in (cells / "img").rglob("*") if path.is_file()] == []
     assert not (cells / "o.csv").exists()
+
+
+def test_an_interrupted_prep_goes_on_to_the_same_result(cells: Path) -> None:
+    for index in range(3, 80):
+        picture(cells / "cells" / "ALL" / f"{index}.bmp", index)
+    steps = ["--steps", "resize:100,denoise:nlm:search=5"]
+    arguments = ["prep", "cells", "--images", "img", "-o", "o.csv", "-q", *steps]
+    command = [sys.executable, "-m", "leukctl", *arguments]
+    with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True) as first:
+        while len(list((cells / "img").rglob("*.png"))) < 5:
+            assert first.poll() is None
+            time.sleep(0.02)
+        first.send_signal(signal.SIGINT)
+        assert first.communicate()[1] == "leukctl: error: interrupted\n"
+    assert first.returncode == 130
+    there = {path: path.stat().st_mtime_ns for path in (cells / "img").rglob("*") if path.is_file()}
+    assert 5 <= len(there) < 83
+    assert {path.suffix for path in there} == {".png"}
+    assert not (cells / "o.csv").exists()
+    assert main([*arguments, "--workers", "2"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in there} == there
+    whole = ["prep", "cells", "--images", "whole", "-o", "w.csv", "-q", *steps]
+    assert main([*whole, "--workers", "2"]) == 0
+    assert (cells / "w.csv").read_text().replace("whole/", "img/") == (cells / "o.csv").read_text()
 
 
 def test_prep_split_and_balance_make_a_pipeline(cells: Path) -> None:

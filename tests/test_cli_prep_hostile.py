@@ -76,7 +76,7 @@ def four(index: int) -> str:
 # The path of image number i in each layout; where names are free, hostile ones.
 ODD = "cell, [1] \"q\" 'p'\n\udcfe"
 NAMES: dict[str, Callable[[int], str]] = {
-    "folders": lambda i: f"class, {i % 2}/{ODD}{i}.png",
+    "folders": lambda i: f"class, {i % 2}\udcfd/{ODD}{i}.png",
     "cnmc": lambda i: f"fold_0/{('all', 'hem')[i % 2]}/UID_{i}_1_1_{('all', 'hem')[i % 2]}.bmp",
     "all-idb": lambda i: f"{ODD}/Im{i:03d}_{i % 2}.jpg",
     "taleghani": lambda i: (

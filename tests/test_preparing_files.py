@@ -3,6 +3,9 @@
 import csv
 import functools
 import io
+import os
+import tracemalloc
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +257,22 @@ def test_two_rows_of_one_image_with_different_masks_are_refused() -> None:
     table = Table("m.csv", ["path", "mask"], [["a", "m"], ["a", "n"]], [2, 3])
     with pytest.raises(InputError, match="line 3, column mask"):
         results.plan(table, ["a", "a"], Path("out"))
+
+
+def test_memory_does_not_grow_with_the_number_of_images() -> None:
+    count = 20_000
+    rows = [[f"cells/{index}.png", ""] for index in range(count)]
+    plan = results.plan(Table("m", ["path", "label"], rows), [row[0] for row in rows], Path("out"))
+
+    def run(given: object, chunks: Iterable[Sequence[object]]) -> Iterator[object]:
+        for chunk in chunks:
+            yield 0.001, [Outcome(f"{number}" * 64, "resize:8") for number in range(len(chunk))]
+
+    outcomes = work.prepare_all(plan.jobs(), Task(CHAIN), run)  # type: ignore[arg-type]
+    with open(os.devnull, "w") as sink:
+        tracemalloc.start()
+        summary = results.write(plan, outcomes, sink, sink)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert summary.images == count
+    assert peak < 1_000_000  # fifty bytes an image would be as much

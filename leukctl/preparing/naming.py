@@ -28,7 +28,7 @@ def targets(relative: Iterable[str], sources: Iterable[str]) -> list[str]:
 
 def image_path(folder: Path, target: str) -> str:
     """Return the path of the prepared image, ``folder`` as the user named it."""
-    files.inside(folder, target)
+    files.check_inside(folder, target)
     return os.path.join(folder, f"{target}.png")
 
 
