@@ -45,6 +45,7 @@ def test_it_learns_what_can_be_learned(trained: Path) -> None:
 
 def test_a_run_folder_holds_what_the_plan_says(trained: Path) -> None:
     assert sorted(path.name for path in trained.iterdir()) == [
+        "checkpoint",
         "confusion.png",
         "curves.png",
         "environment.json",

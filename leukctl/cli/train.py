@@ -131,7 +131,8 @@ def train(
     if resume is not None:
         return resuming.resume(resume, resuming.explicit(context), root, workers)
     if manifest is None or output is None:
-        raise UsageError("a manifest and -o RUN, or --resume RUN")
+        missing = "argument 'MANIFEST'" if manifest is None else "option '--output' / '-o'"
+        raise UsageError(f"Missing {missing}; only --resume RUN goes without")
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
     table, digest = inputs.read_manifest(manifest, ("label", "split"))
