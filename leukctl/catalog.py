@@ -204,3 +204,5 @@ METRICS = {
 METRICS_DOWN = ("log_loss", "brier", "ece")
 PER_CLASS_METRICS = ("precision", "sensitivity", "specificity", "f1", "auroc")
 METRICS_SCHEMA = 1  # of metrics.json
+AUDIT = "audit"  # what the JSON of an audit calls itself
+AUDIT_SCHEMA = 1

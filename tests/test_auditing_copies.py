@@ -119,6 +119,27 @@ def test_different_slides_are_no_copies(tmp_path: Path) -> None:
     assert found(*pictures, folder=tmp_path) == []
 
 
+def test_round_cells_of_one_kind_are_no_copies(tmp_path: Path) -> None:
+    pictures = []
+    for seed in range(12):  # a dark disk in a pale one, each with a grain of its own
+        draw = np.random.default_rng(seed)
+        rgb = np.full((224, 224, 3), (235, 220, 180), np.uint8)
+        middle = (112 + int(draw.integers(-3, 4)), 112 + int(draw.integers(-3, 4)))
+        cv2.circle(rgb, middle, 70 + int(draw.integers(-3, 4)), (190, 170, 200), -1)
+        cv2.circle(rgb, middle, 48 + int(draw.integers(-3, 4)), (90, 40, 120), -1)
+        grain = cv2.GaussianBlur(draw.normal(0, 25, (224, 224)), (0, 0), 2)
+        rgb = cv2.GaussianBlur(np.clip(rgb + grain[..., None], 0, 255), (0, 0), 1.5)
+        pictures.append(rgb.astype(np.uint8))
+    scores = [
+        laid.score
+        for a, b in itertools.combinations(map(View, pictures), 2)
+        if (laid := alignment.by_turning(a, b)) is not None
+    ]
+    assert len(scores) == 66
+    assert max(scores) > 0.6  # their outlines alone agree that much
+    assert found(*pictures, folder=tmp_path) == []
+
+
 def test_a_mark_that_all_share_makes_no_copies(tmp_path: Path) -> None:
     pictures = [window(slide(seed, 224), 0, 0) for seed in range(200, 206)]
     for rgb in pictures:

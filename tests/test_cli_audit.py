@@ -114,6 +114,111 @@ def test_an_image_apart_from_what_augmentation_made_of_it_is_a_leak(
     assert "1 images stand in another split than images made of them" in err
 
 
+def sides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *options: str
+) -> tuple[int, str, str]:
+    """Audit a manifest of three files with the same bytes, x0, x1 and x2, and one other, y."""
+    for name in ("x0", "x1", "x2"):
+        write(tmp_path / f"{name}.png", distinct(0))
+    write(tmp_path / "y.png", distinct(1))
+    path = tmp_path / "all.csv"
+    path.write_text(text)
+    return run(capsys, "split", "--audit", str(path), "--root", str(tmp_path), *options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,split,copy\nx0.png,train,0\nx0.png,test,1\n",
+        "path,split\nx0.png,train\n./x0.png,test\n",
+        "path,split\nx0.png,\nx1.png,train\nx2.png,test\n",
+        "path,split,fold\nx0.png,,0\nx1.png,test,\n",
+        "path,split,fold\nx0.png,train,0\nx1.png,train,1\n",
+    ],
+    ids=[
+        "a repeated row",
+        "one file written two ways",
+        "the first takes no part",
+        "a fold and test",
+        "two folds of train",
+    ],
+)
+def test_a_file_on_two_sides_is_a_leak_however_it_got_there(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = sides(tmp_path, capsys, text)
+    assert status == 1
+    assert "1 pairs cross the splits: the same file" in err
+    assert [row["crosses"] for row in rows_of(out)].count("yes") == 1
+
+
+def test_rows_that_oversampling_repeated_are_no_copies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "path,split,copy\nx0.png,train,0\nx0.png,train,1\ny.png,test,0\n"
+    status, out, _ = sides(tmp_path, capsys, text)
+    assert (status, rows_of(out)) == (0, [])
+
+
+def test_a_near_duplicate_of_a_picture_that_stands_on_two_sides_crosses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "z.png", np.ascontiguousarray(distinct(0)[:, ::-1]))
+    text = "path,split\nx0.png,\nx1.png,train\nz.png,test\n"
+    status, out, _ = sides(tmp_path, capsys, text)
+    assert status == 1
+    near = [row for row in rows_of(out) if row["kind"] == "near-duplicate"]
+    assert [(row["path_a"], row["path_b"], row["crosses"]) for row in near] == [
+        ("x1.png", "z.png", "yes")
+    ]
+
+
+def test_folds_are_audited_against_the_test_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(distinct(place), f"{'ab'[place % 2]},S{place},") for place in range(8)]
+    path = manifest(tmp_path, [*rows, (distinct(0), "a,T,test")], "path,label,subject,split")
+    status, _, err = run(capsys, "split", str(path), "--folds", "2")
+    assert status == 1
+    assert "1 pairs cross the splits" in err
+
+
+def test_numbers_of_the_pairs_read_back_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rgb = distinct(0)
+    rows = [(rgb, "train"), (np.ascontiguousarray(rgb[::-1]), "train")]
+    path, document = manifest(tmp_path, rows), tmp_path / "pairs.csv"
+    _, out, _ = run(capsys, "split", "--audit", str(path), "--pairs", str(document))
+    (pair,) = rows_of(out)
+    assert len(pair["score"]) > 8
+    assert 0 <= float(pair["angle"]) < 360
+    assert document.read_text() == out
+
+
+def test_nothing_is_written_where_the_audit_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(distinct(place), f"{'ab'[place % 2]},S{place}") for place in range(8)]
+    path, target = manifest(tmp_path, rows, "path,label,subject"), tmp_path / "split.csv"
+    missing = str(tmp_path / "none" / "pairs.csv")
+    (tmp_path / "none").write_text("a file, where a folder would have to be")
+    status, _, _ = run(capsys, "split", str(path), "--pairs", missing, "-o", str(target))
+    assert status == 2
+    assert not target.exists()
+
+
+def test_a_root_without_the_images_is_an_error_and_no_short_audit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(distinct(place), f"{'ab'[place % 2]},S{place}") for place in range(8)]
+    path = manifest(tmp_path, rows, "path,label,subject")
+    path.write_text(path.read_text().replace(str(tmp_path), ""))
+    status, out, err = run(capsys, "split", str(path), "--root", str(tmp_path / "other"))
+    assert (status, out) == (2, "")
+    assert "no such image" in err
+
+
 def test_a_class_of_one_source_is_told_and_no_leak(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,10 +334,11 @@ def test_without_an_audit_no_image_is_needed(
         (("--audit", "--by", "subject"), "--by would change it"),
         (("--audit", "--hold-out", "source=a"), "--hold-out would change it"),
         (("--json",), "--json goes with --audit"),
+        (("--audit", "--pairs", "-"), "--pairs needs a file"),
         (("--no-audit", "--pairs", "pairs.csv"), "--no-audit leaves out"),
         (("--no-audit", "--shortcuts"), "--no-audit leaves out"),
         (("--no-audit", "--audit-json", "audit.json"), "--no-audit leaves out"),
-        (("--pairs", "pairs.csv"), "no such image"),
+        (("--pairs", "pairs.csv", "--ratios", "50,50"), "no such image"),
     ],
 )
 def test_options_that_contradict_are_refused(

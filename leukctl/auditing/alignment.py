@@ -166,5 +166,6 @@ def _judge(a: _Frame, b: _Frame, matrix: NDArray[Any], mirrored: bool) -> Alignm
     if min(float(mine.std()), float(other.std())) < _LEAST_DETAIL:
         return None
     score = float(np.corrcoef(mine, other)[0, 1])
-    angle = float(np.degrees(np.arctan2(-matrix[1, 0], matrix[0, 0]))) % 360
-    return Alignment(score, min(shared, 1.0), angle, scale, mirrored)
+    angle = float(np.degrees(np.arctan2(-matrix[1, 0], matrix[0, 0])))
+    # Rounded first: what lies a hair below 0 would otherwise be 360.
+    return Alignment(score, min(shared, 1.0), round(angle, 6) % 360, scale, mirrored)

@@ -19,11 +19,13 @@ def assess(table: Table, look: Look, root: Path | None, seed: int) -> list[Short
     """Return how well the labels of a manifest can be told without the cells.
 
     What a subject has is of one group, where every row with a label names its subject; elsewhere
-    what copies, a subject's name or augmentation join.
+    what copies, a subject's name or augmentation join. An image that stands on several rows counts
+    once.
 
     Args:
         look: at all its images, with features.
     """
+    table = manifest.originals(table)
     files = manifest.image_paths(table, root)
     seen = dict(zip(look.files, look.examined, strict=True))
     features = _stacked([seen[file] for file in files])

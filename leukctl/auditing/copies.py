@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukctl import images, processes
+from leukctl import images, joining, processes
 from leukctl.auditing import alignment, candidates
 from leukctl.auditing.alignment import Alignment, View
 from leukctl.auditing.candidates import Candidate
@@ -25,6 +25,8 @@ KINDS = {
     NEAR_DUPLICATE: "the same picture, changed",
     OVERLAP: "another picture of a part of the same field",
 }
+
+EXACT = (SAME_BYTES, SAME_PIXELS)
 
 _WHOLE = 0.75  # of the smaller frame; from here on two frames are one, turned ones included
 _CHUNK = 16  # pairs a job
@@ -156,22 +158,13 @@ def group_names(
 
     A name is made of the contents, so that it does not change with the order of the images.
     """
-    joined = list(range(len(examined)))
-
-    def root(place: int) -> int:
-        while joined[place] != place:
-            joined[place] = joined[joined[place]]
-            place = joined[place]
-        return place
-
-    for copy in copies:
-        joined[root(copy.b)] = root(copy.a)
+    leader = joining.leaders(len(examined), ((copy.a, copy.b) for copy in copies))
     members: dict[int, list[str]] = defaultdict(list)
     for place, item in enumerate(examined):
         content = item.sha256 if not isinstance(item, str) else _digest(files[place])
-        members[root(place)].append(content)
+        members[leader[place]].append(content)
     names = {place: f"g-{min(contents)[:16]}" for place, contents in members.items()}
-    return [names[root(place)] for place in range(len(examined))]
+    return [names[first] for first in leader]
 
 
 def _digest(file: Path) -> str:

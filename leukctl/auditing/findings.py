@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from leukctl import catalog, manifest
 from leukctl.auditing import copies
 from leukctl.auditing.copies import Copy
 from leukctl.auditing.leaks import Leaks
+from leukctl.auditing.look import Look
 from leukctl.tables import Table
 
-SCHEMA = 1  # of the audit's JSON
 COLUMNS = (
     *("path_a", "path_b", "kind", "score", "shared", "angle", "scale", "mirrored"),
     *("label_a", "label_b", "split_a", "split_b", "fold_a", "fold_b", "crosses"),
@@ -34,7 +35,7 @@ def _pair_row(copy: Copy, cells: dict[str, list[str]], crosses: bool) -> list[st
     return [
         *both("path"),
         copy.kind,
-        *(f"{value:.4g}" for value in (copy.score, copy.shared, copy.angle, copy.scale)),
+        *(repr(value) for value in (copy.score, copy.shared, copy.angle, copy.scale)),
         _yes(copy.mirrored),
         *both("label"),
         *both("split"),
@@ -90,19 +91,20 @@ def _named(names: Sequence[str]) -> str:
 
 
 def to_document(
-    leaks: Leaks, shortcuts: list[dict[str, Any]] | None, unread: Sequence[str]
+    leaks: Leaks, shortcuts: list[dict[str, Any]] | None, look: Look | None
 ) -> dict[str, Any]:
     """Return the audit as its JSON holds it.
 
     Args:
         shortcuts: of :func:`leukctl.auditing.shortcuts.to_document`; None where not assessed.
-        unread: the paths of images that could not be read.
+        look: at the images; None where there was none.
     """
     document: dict[str, Any] = {
-        "schema": SCHEMA,
-        "kind": "audit",
-        "images": len(leaks.table),
-        "unread": list(unread),
+        "schema": catalog.AUDIT_SCHEMA,
+        "kind": catalog.AUDIT,
+        "images": len(manifest.originals(leaks.table)),
+        "looked": look is not None,
+        "unread": [] if look is None else [str(path) for path in look.unread()],
         "leaks": {
             "crossing": len(leaks.crossing),
             "by_kind": by_kind(leaks),

@@ -1,12 +1,10 @@
 """What crosses the parts of a split that ought to stay apart."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukctl import manifest
-from leukctl.auditing import copies
+from leukctl.auditing import pairs, parts
 from leukctl.auditing.copies import Copy
 from leukctl.auditing.look import Look
 from leukctl.splits import units
@@ -18,7 +16,7 @@ class Leaks:
     """What an audit of a manifest found.
 
     Attributes:
-        table: the manifest, each image once.
+        table: the manifest.
         copies: pairs of its rows.
         crossing: those of them that stand in two splits or folds.
         subjects, groups: names that stand in two splits or folds.
@@ -45,49 +43,20 @@ def find(table: Table, look: Look | None = None, root: Path | None = None) -> Le
     """Return what leaks in a manifest.
 
     Args:
-        table: a manifest; repetitions of a row that oversampling added count once.
-        look: at all its images; without it, files are known by the column ``sha256`` alone.
+        look: at all its images; without it, files are known by path and ``sha256`` alone.
         root: where its paths start.
     """
-    once = manifest.originals(table)
-    parts = _parts(once)
-    found = _by_digest(once) if look is None else _of_rows(once, look, root)
+    found = pairs.by_digest(table) if look is None else pairs.by_look(table, look, root)
+    where = parts.of_rows(table)
     return Leaks(
-        once,
+        table,
         found,
-        [copy for copy in found if _apart(parts[copy.a], parts[copy.b])],
-        _in_two_parts(once.column("subject", ""), parts),
-        _in_two_parts(once.column(units.GROUP, ""), parts),
-        _in_two_parts(families(once), parts),
-        _of_one_source(once),
+        [copy for copy in found if parts.apart(where[copy.a], where[copy.b])],
+        parts.crossing(table.column("subject", ""), where),
+        parts.crossing(table.column(units.GROUP, ""), where),
+        parts.crossing(families(table), where),
+        _of_one_source(table),
     )
-
-
-Part = tuple[str, str]
-
-
-def _parts(table: Table) -> list[Part]:
-    """Return split and fold of every row, each "" where there is none."""
-    return list(zip(table.column("split", ""), table.column("fold", ""), strict=True))
-
-
-def _apart(a: Part, b: Part) -> bool:
-    return any(one and other and one != other for one, other in zip(a, b, strict=True))
-
-
-def _in_two_parts(names: Sequence[str], parts: Sequence[Part]) -> list[str]:
-    """Return the names that stand in two splits or folds, sorted."""
-    first: dict[str, list[str]] = {}
-    crossing = set()
-    for name, part in zip(names, parts, strict=True):
-        if not name:
-            continue
-        known = first.setdefault(name, ["", ""])
-        for place, value in enumerate(part):
-            if value and known[place] and value != known[place]:
-                crossing.add(name)
-            known[place] = known[place] or value
-    return sorted(crossing)
 
 
 def families(table: Table) -> list[str]:
@@ -103,29 +72,3 @@ def _of_one_source(table: Table) -> list[str]:
             sources[label].add(source)
     several = len(set().union(*sources.values())) > 1
     return sorted(label for label, of in sources.items() if several and len(of) == 1)
-
-
-def _by_digest(table: Table) -> list[Copy]:
-    first: dict[str, int] = {}
-    found = []
-    for place, digest in enumerate(table.column("sha256", "")):
-        if digest and (same := first.setdefault(digest.lower(), place)) != place:
-            found.append(Copy(same, place, copies.SAME_BYTES))
-    return found
-
-
-def _of_rows(table: Table, look: Look, root: Path | None) -> list[Copy]:
-    """Return the copies as pairs of rows; rows without an image that was looked at have none."""
-    rows = {path: row for row, path in enumerate(manifest.image_paths(table, root))}
-    place = [rows.get(file, -1) for file in look.files]
-    found = []
-    for copy in look.copies:
-        a, b = place[copy.a], place[copy.b]
-        if a >= 0 and b >= 0:
-            found.append(
-                Copy(
-                    *(a, b, copy.kind, copy.score),
-                    *(copy.shared, copy.angle, copy.scale, copy.mirrored),
-                )
-            )
-    return found

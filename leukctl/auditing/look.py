@@ -1,12 +1,15 @@
 """A set of images that was looked at: each read once, and copies found among them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukctl.auditing import copies
+from leukctl.auditing import copies, survey
 from leukctl.auditing.copies import Copy
 from leukctl.auditing.survey import Examined
+
+Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,20 @@ class Look:
         """Return why files cannot be read."""
         pairs = zip(self.files, self.examined, strict=True)
         return {file: item for file, item in pairs if isinstance(item, str)}
+
+
+def look_at(paths: Sequence[Path], workers: int, features: bool, progress: Progress) -> Look:
+    """Look at images, and find the copies among them.
+
+    Args:
+        features: those of the shortcut audit too.
+        progress: (what is done, how many times, of what) → a context whose value takes steps done.
+    """
+    # In an order of their own, so that the order of the rows decides nothing.
+    files = sorted(set(paths))
+    with progress("looking at images", len(files), "images") as advance:
+        examined = survey.examine(files, workers, advance, features)
+    suspects = copies.suspects(examined)
+    with progress("comparing", len(suspects), "pairs") as advance:
+        near = copies.confirmed(files, examined, suspects, workers, advance)
+    return Look(files, examined, [*copies.exact(examined), *near])

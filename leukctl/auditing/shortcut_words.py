@@ -9,7 +9,6 @@ from leukctl import catalog
 By = Literal["subject", "group", "image"]
 Verdict = Literal["at chance", "above chance", "far above chance", "not assessed"]
 
-_BELOW = " Less than chance says no more: what one fold has more of, the others have less of."
 _DEGREES: dict[Verdict, str] = {
     "at chance": "at chance or hardly better",
     "above chance": "better than chance",

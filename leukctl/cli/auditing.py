@@ -1,4 +1,4 @@
-"""What ``leukctl split`` says of leaks and shortcuts: looking at the images, and the report."""
+"""What ``leukctl split`` says of leaks and shortcuts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukctl import files
-from leukctl.cli import streams
-from leukctl.errors import ExitStatus
+from leukctl.cli import inputs, streams
+from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from leukctl.auditing.leaks import Leaks
-    from leukctl.auditing.look import Look
+    from leukctl.auditing import Look
     from leukctl.tables import Table
 
 MOST_FOR_SHORTCUTS = 20_000  # images, up to which the shortcut audit goes without saying
-MOST_AFTER_SPLIT = (
-    50_000  # images, up to which they are looked at after a split: a quarter of an hour
-)
+MOST_AFTER_SPLIT = 50_000  # up to which they are looked at after a split: a quarter of an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +37,46 @@ class Audit:
     document: Path | None
     seed: int
 
+    def __post_init__(self) -> None:
+        for name, path in (("--pairs", self.pairs), ("--audit-json", self.document)):
+            if path is not None and str(path) == "-":
+                raise UsageError(f"{name} needs a file; -o is what may be standard output")
+
     @property
     def wanted(self) -> bool:
         """Whether something is asked for that takes a look at the images."""
+        asked = self.shortcuts or self.pairs is not None or self.document is not None
+        return asked or (self.root is not None and not inputs.from_environment(self.root))
+
+    @property
+    def results(self) -> bool:
+        """Whether results are asked for that no one but an audit has."""
         return self.shortcuts or self.pairs is not None or self.document is not None
 
     def look(self, paths: Sequence[Path]) -> "Look":
-        """Look at images, and find the copies among them, with progress."""
-        from leukctl import processes
-        from leukctl.auditing import copies, survey
-        from leukctl.auditing.look import Look
+        """Look at images, with progress."""
+        from leukctl import auditing, processes
 
         workers = self.workers or processes.processors()
-        # In an order of their own, so that the order of the rows decides nothing.
-        distinct = sorted(set(paths))
-        with streams.progress("looking at images", len(distinct)) as advance:
-            examined = survey.examine(distinct, workers, advance, self.shortcuts)
-        suspects = copies.suspects(examined)
-        with streams.progress("comparing", len(suspects), "pairs") as advance:
-            near = copies.confirmed(distinct, examined, suspects, workers, advance)
-        return Look(distinct, examined, [*copies.exact(examined), *near])
+        return auditing.look_at(paths, workers, self.shortcuts, streams.progress)
 
-    def report(self, table: "Table", look: "Look | None") -> tuple[dict[str, Any], "Leaks", int]:
-        """Return the audit of a manifest as a document and as what leaks, and the exit status."""
+    def report(self, table: "Table", look: "Look | None") -> tuple[dict[str, Any], "Table", int]:
+        """Write what is asked for; return the audit, its pairs, and the exit status."""
         from leukctl import tables
         from leukctl.auditing import assessment, findings, leaks, shortcuts
 
         found = leaks.find(table, look, self.root)
-        unread = [] if look is None else [str(path) for path in look.unread()]
         assessed = None
         if look is not None and self.shortcuts:
-            assessed = shortcuts.to_document(
-                assessment.assess(found.table, look, self.root, self.seed)
-            )
-        document = findings.to_document(found, assessed, unread)
+            assessed = shortcuts.to_document(assessment.assess(table, look, self.root, self.seed))
+        document = findings.to_document(found, assessed, look)
+        pairs = findings.pairs_table(found)
         if self.pairs is not None:
-            tables.write_path(findings.pairs_table(found), self.pairs)
+            tables.write_path(pairs, self.pairs)
         if self.document is not None:
             files.write_json(self.document, document)
-        status = ExitStatus.FOUND if found.any or unread else ExitStatus.DONE
-        return document, found, status
+        status = ExitStatus.FOUND if found.any or document["unread"] else ExitStatus.DONE
+        return document, pairs, status
 
 
 class Seen:
@@ -104,19 +101,18 @@ def audit(
         shortcuts: None for where the set is not too large.
     """
     from leukctl import manifest, tables
-    from leukctl.auditing import findings
 
     with streams.open_input(path) as (stream, name):
-        table = manifest.originals(manifest.read(stream, name))
+        table = manifest.read(stream, name)
     manifest.check_images_exist(table, how.root)
     how = replace(how, shortcuts=_wants_shortcuts(table, shortcuts))
     look = how.look(manifest.image_paths(table, how.root))
-    document, found, status = how.report(table, look)
+    document, pairs, status = how.report(table, look)
     with streams.open_output(output) as out:
         if as_json:
             out.write(files.to_json(document))
         else:
-            tables.write(findings.pairs_table(found), out)
+            tables.write(pairs, out)
     say(document, look)
     return status
 
@@ -134,23 +130,23 @@ def _wants_shortcuts(table: "Table", asked: bool | None) -> bool:
     return len(table) <= MOST_FOR_SHORTCUTS
 
 
-def after_split(table: "Table", column: str, how: Audit, look: "Look | None") -> int:
-    """Audit the rows of a manifest to which a split or fold was given just now.
+def after_split(table: "Table", how: Audit, look: "Look | None") -> int:
+    """Audit the rows that take part in a split or in folds, and say what was found.
 
     Args:
-        column: in which it was written.
-        look: what was seen of these rows already.
+        look: what was seen of them already.
     """
     from leukctl import manifest
 
-    given = [row for row, part in enumerate(table.column(column)) if part]
-    table = manifest.originals(table.select(given))
-    if look is None:
-        paths = manifest.image_paths(table, how.root)
+    sides = zip(table.column("split", ""), table.column("fold", ""), strict=True)
+    table = table.select(row for row, side in enumerate(sides) if any(side))
+    paths = manifest.image_paths(table, how.root)
+    if look is None or not {*paths} <= {*look.files}:
+        if how.wanted:
+            manifest.check_images_exist(table, how.root)
         unseen = None if how.wanted else _why_unseen(paths)
-        if unseen is None:
-            look = how.look(paths)
-        else:
+        look = how.look(paths) if unseen is None else None
+        if unseen is not None:
             streams.warn(f"{unseen}, so the audit knows the manifest's columns alone")
     document, _, status = how.report(table, look)
     say(document, look)
@@ -174,15 +170,14 @@ def _why_unseen(paths: Sequence[Path]) -> str | None:
 
 def say(document: dict[str, Any], look: "Look | None") -> None:
     """Print an audit as sentences."""
+    what = "audit of the columns alone"
     if look is not None:
+        what = f"audit of {document['images']} images"
         for path, reason in look.unread().items():
             streams.warn(f"{path}: {reason}; not looked at")
     leaks = document["leaks"]
     pairs = sum(counts["pairs"] for counts in leaks["by_kind"].values())
-    streams.note(
-        f"audit of {document['images']} images: {pairs} pairs of copies, {leaks['crossing']} of "
-        "them across splits"
-    )
+    streams.note(f"{what}: {pairs} pairs of copies, {leaks['crossing']} of them across splits")
     rows = [
         [kind, str(counts["pairs"]), str(counts["crossing"])]
         for kind, counts in leaks["by_kind"].items()

@@ -10,8 +10,7 @@ from leukctl.cli import auditing, options, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from leukctl.auditing.look import Look
-    from leukctl.splits import Plan
+    from leukctl.splits import Assignment, Plan
     from leukctl.tables import Table
 
 
@@ -55,7 +54,7 @@ def split(
         typer.Option(
             "--hold-out",
             metavar="COLUMN=VALUE",
-            help="Put these rows into test, and divide the rest; may be given again.",
+            help="Put these rows into test, and divide the rest; given again, it adds rows.",
         ),
     ] = None,
     keep: Annotated[
@@ -140,18 +139,14 @@ def split(
         return auditing.audit(manifest, how, shortcuts, output, as_json)
     if as_json:
         raise UsageError("--json goes with --audit; a split is written as CSV")
-    if audit is False and (how.wanted or shortcuts is not None):
+    if audit is False and (how.results or shortcuts is not None):
         raise UsageError(
             "--pairs, --audit-json and --shortcuts are of the audit that --no-audit leaves out"
         )
     from leukctl import splits
 
     plan = splits.parse(ratios, folds, by, hold_out or (), keep, seed)
-    table, look, leaks = _split(manifest, plan, how, output, force)
-    if audit is False:
-        return ExitStatus.FOUND if leaks else ExitStatus.DONE
-    found = auditing.after_split(table, plan.column, how, look)
-    return ExitStatus.FOUND if leaks else found
+    return _split(manifest, plan, how, audit is not False, output, force)
 
 
 def _check_changes_nothing(**given: object) -> None:
@@ -163,15 +158,13 @@ def _check_changes_nothing(**given: object) -> None:
 
 
 def _split(
-    path: Path, plan: "Plan", how: auditing.Audit, output: Path | None, force: bool
-) -> "tuple[Table, Look | None, bool]":
-    """Split, write and tell; return the table, what was seen of it, and whether it leaks."""
+    path: Path, plan: "Plan", how: auditing.Audit, audited: bool, output: Path | None, force: bool
+) -> int:
+    """Split, tell, audit where that is wanted, and write; return the exit status."""
     from leukctl import manifest, splits, tables
 
     with streams.open_input(path) as (stream, name):
         table = manifest.read(stream, name, ("label",))
-    if how.wanted:
-        manifest.check_images_exist(table, how.root)
     if not force:
         plan.check_column_free(table)
     unit = splits.choose(table, plan.by)
@@ -182,12 +175,20 @@ def _split(
         table = splits.find_groups(table, how.root, seen.groups)
     made = splits.assign(table, plan, unit)
     table = table.with_columns(**{plan.column: made.cells})
+    _tell(table, plan, made)
+    status = auditing.after_split(table, how, seen.look) if audited else ExitStatus.DONE
+    # Last, so that nothing stands under its final name when the audit's own files cannot.
     with streams.open_output(output) as out:
         tables.write(table, out)
-    streams.note(f"split by {unit.name}, stratified by label:")
+    return ExitStatus.FOUND if made.leaks else status
+
+
+def _tell(table: "Table", plan: "Plan", made: "Assignment") -> None:
+    from leukctl import splits
+
+    streams.note(f"split by {made.unit.name}, stratified by label:")
     streams.note(streams.text_table(*splits.grid(made, plan)))
     for text in splits.notes(made, plan):
         streams.note(text)
     for text in splits.warnings(table, made):
         streams.warn(text)
-    return table, seen.look, made.leaks

@@ -25,7 +25,8 @@ def segment(rgb: Rgb, mask: Mask | None, *, by: str, **parameters: Any) -> Resul
     """
     shown = METHODS[by](rgb, **parameters)
     if shown is None or not shown.any():
-        return rgb, mask, f"no {by} found, picture kept"
+        what = "nothing of that color" if by == "hsv" else f"no {by} found"
+        return rgb, mask, f"{what}, picture kept"
     return rgb * shown[:, :, None], mask, None
 
 

@@ -211,7 +211,10 @@ def reader(method: str) -> Callable[[str], Reference]:
         try:
             return METHODS[method].fit(images.read_rgb(Path(text)))
         except (ImageError, ValueError) as error:
-            raise InputError(f"no reference for stain:{method} ({error})", file=text) from None
+            raise InputError(
+                f"no reference for stain:{method} ({error}); in a chain, a path has no comma or colon",
+                file=text,
+            ) from None
 
     return read
 

@@ -9,8 +9,8 @@ from leukctl import catalog
 from leukctl.errors import InputError
 from leukctl.reporting.documents import Document, check_entry, check_number
 
-KIND = "audit"
-SCHEMA = 1
+KIND = catalog.AUDIT
+SCHEMA = catalog.AUDIT_SCHEMA
 
 # Kinds of features that no cell has a part in; the whole image's colors are the cells' too.
 WITHOUT_CELLS = ("background", "file", "source")

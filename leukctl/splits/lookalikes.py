@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from leukctl import manifest
+from leukctl import joining, manifest
 from leukctl.errors import UsageError
 from leukctl.splits import units
 from leukctl.tables import Table
@@ -63,16 +63,13 @@ def join(names: Sequence[str], subjects: Sequence[str]) -> list[str]:
 
     A merged group bears the first of its names in the alphabet.
     """
-    leader = {name: name for name in names}
-
-    def lead(name: str) -> str:
-        while leader[name] != name:
-            leader[name] = name = leader[leader[name]]
-        return name
-
-    first_of: dict[str, str] = {}
-    for name, subject in zip(names, subjects, strict=True):
-        if subject:
-            first, second = sorted((lead(name), lead(first_of.setdefault(subject, name))))
-            leader[second] = first
-    return [lead(name) for name in names]
+    distinct = sorted(set(names))
+    place = {name: index for index, name in enumerate(distinct)}
+    first_of: dict[str, int] = {}
+    pairs = [
+        (place[name], first_of.setdefault(subject, place[name]))
+        for name, subject in zip(names, subjects, strict=True)
+        if subject
+    ]
+    leader = joining.leaders(len(distinct), pairs)
+    return [distinct[leader[place[name]]] for name in names]

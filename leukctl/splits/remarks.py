@@ -40,12 +40,14 @@ def gaps(work: Task, counts: Ints) -> Iterator[str]:
     Args:
         counts: int64 (groups, classes), rows of the groups that were divided.
     """
+    if not len(counts):
+        return
     divided = work.shares > 0
     totals = work.totals()
     filled = totals.any(axis=0)
     for klass, name in enumerate(work.classes):
         empty = np.flatnonzero((totals[klass] == 0) & (divided | filled))
-        lacking = [work.parts[part] for part in empty if divided[part]]
+        lacking = [work.title(int(part)) for part in empty if divided[part]]
         if lacking:
             yield (
                 f"class {name!r} has {(counts[:, klass] > 0).sum()} {work.unit.plural} for "

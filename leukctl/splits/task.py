@@ -53,6 +53,10 @@ class Task:
     place: Ints
     held_out: Bools
 
+    def title(self, part: int) -> str:
+        """Return what tables and sentences call a part; folds end with OUTSIDE, splits do not."""
+        return f"fold {self.parts[part]}" if self.parts[-1] == OUTSIDE else self.parts[part]
+
     def counts(self) -> Ints:
         """Return the rows of each class in each group, int64 (groups, classes)."""
         return _tally(self.group, len(self.groups), self.klass, len(self.classes))
