@@ -61,6 +61,17 @@ def test_the_background_does_not_know_the_cell():
     assert np.abs(one["color"] - other["color"]).max() > 10
 
 
+def test_the_background_is_what_lies_far_from_the_cell():
+    # Red cells stand aside for a white one: what is near it tells its size.
+    plain = smear()
+    rows, columns = np.indices(plain.shape[:2])
+    far = np.hypot(rows - 47.5, columns - 47.5)
+    near = plain.copy()
+    near[(far > 19) & (far < 31)] -= 12
+    same = [describe(encoded(rgb, "PNG"), rgb)["background"] for rgb in (plain, near)]
+    np.testing.assert_allclose(same[1], same[0], atol=1)
+
+
 def test_the_background_knows_its_color():
     one, other = (describe(b"", smear(ground=ground)) for ground in ((235, 225, 210), (215,) * 3))
     # Only the last of L*, a* and b* tells yellow.
