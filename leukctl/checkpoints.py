@@ -109,6 +109,9 @@ def _check(record: Record, run: Path) -> None:
         raise TypeError(f"epochs are {record.options['epochs']!r}")
     if "weights" not in record.options["origin"]:
         raise LookupError("no weights among the options")
+    for name in ("val_from_train", "class_weights", "seed", "fold"):
+        if name not in record.options:
+            raise LookupError(f"no {name} among the options")
     for entry in record.files.values():
         files.inside(run / FOLDER, entry["name"])
 

@@ -31,8 +31,9 @@ ENVIRONMENT = "environment.json"
 WEIGHTS = "model.safetensors"
 TREES = "model.ubj"
 CHECKPOINT = "checkpoint"
+FOLDS = "folds.csv"  # of a cross-validation, whose runs are in folders of their own
 FIGURES = ("curves.png", "confusion.png", "roc.png")
-_FILES = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, *FIGURES)
+FILES = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, FOLDS, *FIGURES)
 
 
 @dataclass(slots=True)
@@ -110,8 +111,8 @@ def check_free(folder: Path, force: bool) -> None:
     # Weights are written first: what was interrupted has them, a folder of loose results has not.
     if there and not there & {RUN, WEIGHTS, CHECKPOINT}:
         raise UsageError(f"{folder} holds {min(there)!r} and is no run folder; name a new one")
-    if there - {*_FILES, CHECKPOINT} and RUN not in there:
-        stranger = min(there - {*_FILES, CHECKPOINT})
+    if there - {*FILES, CHECKPOINT} and RUN not in there:
+        stranger = min(there - {*FILES, CHECKPOINT})
         raise UsageError(f"{folder} holds {stranger!r} and is no run folder; name a new one")
     # Hours of training should not end with a folder that nobody may write to.
     home = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -153,7 +154,7 @@ def fresh(folder: Path, keep_checkpoint: bool = False) -> Iterator[Path]:
         yield beside
         folder.mkdir(exist_ok=True)
         (folder / RUN).unlink(missing_ok=True)
-        for name in _FILES:
+        for name in FILES:
             if not (beside / name).exists():
                 (folder / name).unlink(missing_ok=True)
         if not keep_checkpoint:
@@ -257,6 +258,11 @@ def _check(run: Run) -> None:
 def is_run(path: Path) -> bool:
     """Tell whether ``path`` is a folder with a finished run in it."""
     return (path / RUN).is_file()
+
+
+def is_folds(path: Path) -> bool:
+    """Tell whether ``path`` is a folder with a finished cross-validation in it."""
+    return (path / FOLDS).is_file()
 
 
 def read_predictions(folder: Path) -> Predictions:

@@ -56,7 +56,12 @@ def resume(run: Path, given: dict[str, Any], root: Path | None, workers: int | N
     root = root if root is not None or record.source.root is None else Path(record.source.root)
     kept = record.options
     table = training_runs.prepared(
-        table, kept.get("val_from_train"), kept.get("class_weights"), kept.get("seed", 0), root
+        table,
+        kept["val_from_train"],
+        kept["class_weights"],
+        kept["seed"],
+        root,
+        kept["fold"],
     )
     from leukctl import runs, runtime
     from leukctl.runtime import torch
@@ -72,7 +77,8 @@ def resume(run: Path, given: dict[str, Any], root: Path | None, workers: int | N
         )
     streams.note(f"{run} goes on after epoch {len(record.epochs)}")
     runs.clear_leftovers(run)
-    outcome = training_runs.run(table, record.source, chosen, run, compute, root, record)
+    job = training_runs.Job(table, record.source, run, compute, root)
+    outcome = training_runs.run(job, chosen, record)
     if record.epochs and outcome.epochs == len(record.epochs):
         streams.note(f"{run}: no epoch was left to train")
     return training_runs.say(outcome, run)
@@ -86,6 +92,8 @@ def _record(run: Path) -> "Record":
         return record
     if runs.is_run(run):
         raise InputError("finished, and without a checkpoint to go on from", file=run)
+    if run.is_dir() and any(run.glob("fold-*")):
+        raise UsageError(f"{run} holds folds; the line that began them goes on with them")
     raise InputError("no checkpoint of a training in it; -o RUN begins one", file=run)
 
 
@@ -114,7 +122,7 @@ def _manifest(run: Path, record: "Record", given: Path | None) -> "Table":
             f"{run} had its manifest from standard input; give it again, before --resume"
         )
     path = given if given is not None else Path(record.source.path)
-    table, digest = inputs.read_manifest(path, ("label", "split"))
+    table, digest = inputs.read_manifest(path, ("label",))
     if digest != record.source.sha256:
         raise InputError(
             f"not the manifest that {run} began with (its SHA-256 is another); train anew with it",

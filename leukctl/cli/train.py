@@ -7,7 +7,16 @@ import typer
 
 from leukctl import catalog
 from leukctl.checkpoints import Source
-from leukctl.cli import backbone_list, inputs, learning, options, resuming, streams, training_runs
+from leukctl.cli import (
+    backbone_list,
+    folding,
+    inputs,
+    learning,
+    options,
+    resuming,
+    streams,
+    training_runs,
+)
 from leukctl.errors import UsageError
 
 
@@ -30,6 +39,7 @@ def train(
         typer.Option("--output", "-o", metavar="RUN", help="The run folder to make."),
     ] = None,
     resume: resuming.Resume = None,
+    cross_validate: folding.CrossValidate = False,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -106,6 +116,10 @@ def train(
     raised: the rates that remain are those of the longer schedule, and what patience ended stays
     ended. Deleting RUN/checkpoint costs nothing but this.
 
+    --cross-validate takes each fold in turn as test and a tenth of the others' rows, or
+    --val-from-train, as val; RUN itself gets the predictions of all test folds, their scores, and
+    folds.csv. The same line again trains what is missing.
+
     \b
     Names with parameters, and their defaults:
       basic        rotate=180:shift=0.1:scale=0.1:flip=both (also of those below)
@@ -125,6 +139,7 @@ def train(
           --weights weights/mobilenetv2_100 --epochs 5 -o runs/mnv2
       leukctl train split.csv --recipe altalhi2026 --backbone densenet121 \\
           --weights weights/densenet121 --augment augmix:severity=3 -o runs/dn
+      leukctl train folds.csv --cross-validate --weights weights/resnet50 -o runs/rn
       leukctl train --resume runs/dn
       leukctl train --resume runs/dn --epochs 40
     """
@@ -135,12 +150,16 @@ def train(
         raise UsageError(f"Missing {missing}; only --resume RUN goes without")
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
-    table, digest = inputs.read_manifest(manifest, ("label", "split"))
+    needed = ("label", "fold" if cross_validate else "split")
+    table, digest = inputs.read_manifest(manifest, needed)
     source = Source(str(manifest), str(root) if root is not None else None, digest)
-    from leukctl import runs
+    from leukctl import crossvalidation, runs
 
-    table = training_runs.prepared(table, val_from_train, class_weights, seed, root)
-    runs.check_free(output, force)
+    if cross_validate:
+        crossvalidation.check_free(output, crossvalidation.folds(table))
+    else:
+        table = training_runs.prepared(table, val_from_train, class_weights, seed, root)
+        runs.check_free(output, force)
     # What can be refused has been; now torch, which takes its time.
     from leukctl import runtime, training
     from leukctl.backbones import origin_of
@@ -175,5 +194,8 @@ def train(
     for remark in training.remarks(chosen):
         streams.warn(remark)
     compute = runtime.compute(device, precision, workers)
-    outcome = training_runs.run(table, source, chosen, output, compute, root)
-    return training_runs.say(outcome, output)
+    job = training_runs.Job(table, source, output, compute, root)
+    if cross_validate:
+        folding.check(job, chosen, force)
+        return folding.run(job, chosen, force)
+    return training_runs.say(training_runs.run(job, chosen), output)

@@ -1,10 +1,13 @@
 """One training with everything said about it, as ``train`` starts, resumes or repeats it."""
 
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from leukctl import files
 from leukctl.cli import inputs, streams
-from leukctl.errors import ExitStatus, InputError
+from leukctl.errors import ExitStatus, InputError, UsageError
 
 if TYPE_CHECKING:
     from leukctl.checkpoints import Record, Source
@@ -17,15 +20,23 @@ _WIDE_GAP = 0.05  # of macro F1; altalhi2026 takes models of 2 to 3 points at mo
 
 
 def prepared(
-    table: "Table", percent: float | None, class_weights: str | None, seed: int, root: Path | None
+    table: "Table",
+    percent: float | None,
+    class_weights: str | None,
+    seed: int,
+    root: Path | None,
+    fold: int | None = None,
 ) -> "Table":
     """Return the manifest as training takes it, with a val split; refuse what cannot be learned.
 
     Args:
         percent: of the train rows, to be taken for val.
+        fold: which is the test split, the others being train; None takes the splits as they are.
     """
-    from leukctl import manifest
+    from leukctl import crossvalidation, manifest
 
+    if fold is not None:
+        table = crossvalidation.of_fold(table, fold)
     manifest.learnable(table, ("train",), root)
     table = _with_val(table, percent, seed)
     manifest.learnable(table, ("train", "val"), root)
@@ -56,28 +67,87 @@ def _with_val(table: "Table", percent: float | None, seed: int) -> "Table":
     return table
 
 
-def run(
-    table: "Table",
-    source: "Source",
-    chosen: "Options",
-    folder: Path,
-    compute: "Compute",
-    root: Path | None,
-    past: "Record | None" = None,
-) -> "Outcome":
-    """Train into ``folder``, showing progress and epochs."""
+@dataclass(slots=True)
+class Job:
+    """What is to be trained, options aside.
+
+    Attributes:
+        table: the manifest, as it was read or as :func:`prepared` has it.
+        source: where it was read from.
+        folder: of the run.
+        root: where the paths of the manifest start.
+    """
+
+    table: "Table"
+    source: "Source"
+    folder: Path
+    compute: "Compute"
+    root: Path | None
+
+
+def standing(job: Job, chosen: "Options", force: bool) -> "tuple[bool, Record | None]":
+    """Tell whether a run is there and done, or else which checkpoint it goes on from.
+
+    Raises :class:`UsageError` for a run of other options or of another manifest, which ``force``
+    replaces, and for a folder of other things.
+    """
+    from leukctl import checkpoints, runs
+
+    record = None if force else checkpoints.read(job.folder)
+    if record is not None and not record.finished and record.epochs:
+        wanted = {**chosen.kept(), "manifest": job.source.sha256}
+        _check_same(job, wanted, {**record.options, "manifest": record.source.sha256})
+        return False, record
+    if runs.is_run(job.folder) and not force:
+        found = runs.read(job.folder)
+        wanted = {**chosen.plain(job.compute), "manifest": job.source.sha256}
+        _check_same(job, wanted, {**found.options, "manifest": found.manifest_sha256})
+        return True, None
+    runs.check_free(job.folder, force)
+    return False, None
+
+
+def _check_same(job: Job, wanted: "dict[str, Any]", found: "dict[str, Any]") -> None:
+    for name, value in json.loads(files.to_json(wanted)).items():
+        if found.get(name) != value:
+            what = "another manifest" if name == "manifest" else f"{name} {found.get(name)}"
+            raise UsageError(
+                f"{job.folder} was trained with {what}"
+                f"{'' if name == 'manifest' else f', not {value}'}; --force trains it anew"
+            )
+
+
+def run_or_skip(job: Job, chosen: "Options", force: bool) -> int:
+    """Train a run unless it is there already; return the status that it ends with."""
+    done, past = standing(job, chosen, force)
+    if done:
+        streams.note(f"{job.folder}: done already")
+        return ExitStatus.DONE
+    if past is not None:
+        from leukctl import runs
+
+        streams.note(f"{job.folder} goes on after epoch {len(past.epochs)}")
+        runs.clear_leftovers(job.folder)
+    table = prepared(
+        job.table, chosen.val_from_train, chosen.class_weights, chosen.seed, job.root, chosen.fold
+    )
+    return say(run(replace(job, table=table), chosen, past), job.folder)
+
+
+def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
+    """Train on a prepared manifest, showing progress and epochs."""
     from leukctl import training
 
-    streams.detail(f"{chosen}, {compute}")
+    streams.detail(f"{chosen}, {job.compute}")
     with streams.progress(f"train {chosen.backbone}", None) as advance:
         return training.train(
-            table,
+            job.table,
             chosen,
-            folder,
-            compute,
-            root=root,
-            manifest_sha256=source.sha256,
-            manifest_path=source.path,
+            job.folder,
+            job.compute,
+            root=job.root,
+            manifest_sha256=job.source.sha256,
+            manifest_path=job.source.path,
             past=past,
             on_epoch=_say_epoch,
             on_progress=advance,

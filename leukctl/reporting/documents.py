@@ -33,6 +33,8 @@ def read(path: Path) -> Document:
         check_number(content["subjects_in_several_splits"])
         for split in content["splits"].values():
             _check_split(split)
+        if "folds" in content:
+            _check_folds(content["folds"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"damaged metrics ({error})", file=file) from None
     return content
@@ -114,6 +116,16 @@ def _check_split(scores: Mapping[str, Any]) -> None:
             check_entry(scores["per_class"][name][metric])
     for entry in _entries(scores).values():
         check_entry(entry)
+
+
+def _check_folds(folds: Mapping[str, Any]) -> None:
+    check_number(folds["count"])
+    for name in catalog.METRICS:
+        mean, deviation = folds["mean"][name], folds["sd"][name]
+        if (mean is None) != (deviation is None):
+            raise ValueError("folds")
+        for value in (mean, deviation) if mean is not None else ():
+            check_number(value)
 
 
 def check_entry(entry: Mapping[str, Any]) -> None:

@@ -52,6 +52,7 @@ def _of_model(model: Model, split: str) -> Iterator[str]:
         if absent
         else ""
     )
+    yield _folds(model, split)
     yield _abstentions(scores["coverage"]["value"])
     unlabelled = scores["n_unlabelled"]
     yield (
@@ -59,6 +60,19 @@ def _of_model(model: Model, split: str) -> Iterator[str]:
         if unlabelled
         else ""
     )
+
+
+def _folds(model: Model, split: str) -> str:
+    """Tell the spread over the folds of a cross-validation."""
+    folds = model.document.get("folds")
+    if split != "test" or not folds:
+        return ""
+    spread = "; ".join(
+        f"{title} {folds['mean'][name]:.4f} ± {folds['sd'][name]:.4f}"
+        for name, title in (("accuracy", "accuracy"), ("f1_macro", "F1 macro"))
+        if folds["mean"][name] is not None
+    )
+    return f"Cross-validated over {folds['count']} folds, mean ± standard deviation: {spread}."
 
 
 def _abstentions(coverage: float | None) -> str:

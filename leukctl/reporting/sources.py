@@ -29,6 +29,7 @@ class Model:
         document: its scores, as in ``metrics.json``.
         predictions: None where the scores alone were read.
         run, history, versions: of a run folder; versions are those of the packages that made it.
+            A cross-validation has none.
     """
 
     name: str
@@ -121,7 +122,7 @@ def _names(inputs: Sequence[Path | Table | Audit]) -> list[str]:
 
 def _add_folder(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> None:
     known = False
-    if runs.is_run(folder):
+    if runs.is_run(folder) or runs.is_folds(folder):
         sources.models.append(_run(sources, folder, name, seed, full))
         known = True
     if (folder / EXPLANATIONS).is_file():
@@ -129,7 +130,8 @@ def _add_folder(sources: Sources, folder: Path, name: str, seed: int | None, ful
         known = True
     if not known:
         raise InputError(
-            f"neither a finished run ({runs.RUN}) nor explanations ({EXPLANATIONS}) in it",
+            f"neither a finished run ({runs.RUN}, {runs.FOLDS}) nor explanations ({EXPLANATIONS}) "
+            "in it",
             file=folder,
         )
 
@@ -168,7 +170,7 @@ def _add_explanations(sources: Sources, folder: Path, table: Table) -> None:
 
 
 def _run(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> Model:
-    run = runs.read(folder, verify=False)
+    run = runs.read(folder, verify=False) if runs.is_run(folder) else None
     document = _stored(folder, seed)
     if document is not None and not full:
         return Model(name, document, run=run)

@@ -29,8 +29,9 @@ class Options:
     """The options of ``leukctl train``; its help says what each means.
 
     ``frozen_schedule`` and ``frozen_weight_decay`` are None where the frozen stage has those of
-    the other. ``recipe`` and ``val_from_train`` are for the record: :func:`resolve` has seen to
-    the one, and :func:`leukctl.splits.cut_val` to the other.
+    the other. ``recipe``, ``val_from_train`` and ``fold`` are for the record: :func:`resolve` has
+    seen to the first, :func:`leukctl.splits.cut_val` and :mod:`leukctl.crossvalidation` to the
+    others.
     """
 
     backbone: str
@@ -58,6 +59,7 @@ class Options:
     dropout: float = 0.2
     label_smoothing: float = 0.0
     class_weights: str = "none"
+    fold: int | None = None
     seed: int = 0
 
     def choice(self, name: str) -> Choice:

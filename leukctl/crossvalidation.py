@@ -1,0 +1,139 @@
+"""The folds of a manifest, each in turn as the test split, and what they come to together.
+
+``RUN/fold-K`` is the run whose test split is fold K. RUN itself gets the predictions that the runs
+made of their own test splits, the scores of all of these, and ``folds.csv``, with a row a fold.
+"""
+
+import re
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leukctl import catalog, files, results, runs, tables
+from leukctl.errors import InputError, UsageError
+from leukctl.predictions import IDENTITY, Predictions
+from leukctl.tables import Table
+
+VAL_PERCENT = 10.0  # of the other folds, where nothing else is asked for
+COLUMNS = ("fold", "n", *catalog.METRICS)
+
+_FOLD = re.compile(r"fold-[0-9]+")
+
+
+def folds(table: Table) -> list[int]:
+    """Return the folds of a manifest, in order.
+
+    Raises :class:`InputError` where there are fewer than two.
+    """
+    table.require("fold", "label")
+    labels = table.column("label")
+    found = sorted({int(f) for f, y in zip(table.column("fold"), labels, strict=True) if f and y})
+    if len(found) < 2:
+        raise InputError(
+            f"{len(found)} folds; leukctl split --folds 5 makes them",
+            file=table.name,
+            column="fold",
+        )
+    return found
+
+
+def of_fold(table: Table, fold: int) -> Table:
+    """Return the manifest with one fold as the test split and the others as train.
+
+    Rows without a fold or a label take no part, nor do, in test, rows that balance added.
+    """
+    cells = []
+    added = zip(table.column("parent", ""), table.column("copy", ""), strict=True)
+    rows = zip(table.column("fold"), table.column("label"), added, strict=True)
+    for own, label, (parent, copy) in rows:
+        if not own or not label:
+            cells.append("")
+        elif int(own) != fold:
+            cells.append("train")
+        else:
+            cells.append("" if parent or copy not in ("", "0") else "test")
+    return table.with_columns(split=cells)
+
+
+def folder_of(run: Path, fold: int) -> Path:
+    """Return the run folder of a fold."""
+    return run / f"fold-{fold}"
+
+
+def check_free(folder: Path, wanted: Iterable[int]) -> None:
+    """Raise :class:`UsageError` unless folds may go into ``folder``.
+
+    Only folds and their summary may be there already; those of another number of folds may not.
+    """
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; a run needs a folder")
+    if runs.is_run(folder) or (folder / runs.CHECKPOINT).exists():
+        raise UsageError(f"{folder} holds a run; folds need a folder of their own")
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    there = {name for name in there if not name.startswith(".")} - set(runs.FILES)
+    for name in sorted(there - {folder_of(folder, fold).name for fold in wanted}):
+        what = "is no fold of this manifest" if _FOLD.fullmatch(name) else "is no fold"
+        raise UsageError(f"{folder} holds {name!r}, which {what}; name a new folder")
+
+
+def summarize(run: Path, wanted: list[int], seed: int) -> dict[str, Any]:
+    """Write what the finished folds of ``run`` come to; return the content of metrics.json.
+
+    The scores are of the images of all test folds together; ``folds`` has the mean and the sample
+    standard deviation over the folds, each None where a fold has no value.
+
+    Raises :class:`InputError` where the folds have other classes.
+    """
+    parts = [runs.read_predictions(folder_of(run, fold)).of_split("test") for fold in wanted]
+    rows = [_row(run, fold) for fold in wanted]
+    with runs.fresh(run) as new:
+        document = results.write(_together(parts, run.resolve().name), new, None, seed)
+        document["folds"] = {"count": len(wanted), **_spread(rows)}
+        files.write_json(new / runs.METRICS, document)
+        cells = [["" if row[name] is None else repr(row[name]) for name in COLUMNS] for row in rows]
+        tables.write_path(Table(runs.FOLDS, list(COLUMNS), cells), new / runs.FOLDS)
+    return document
+
+
+def _together(parts: list[Predictions], name: str) -> Predictions:
+    first = parts[0]
+    for part in parts[1:]:
+        if part.classes != first.classes:
+            raise InputError(
+                f"classes {', '.join(part.classes)}, where {first.name} has "
+                f"{', '.join(first.classes)}",
+                file=part.name,
+            )
+    return Predictions(
+        name,
+        first.classes,
+        {column: [cell for part in parts for cell in part.identity[column]] for column in IDENTITY},
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+    )
+
+
+def _row(run: Path, fold: int) -> dict[str, Any]:
+    scores = files.read_json(folder_of(run, fold) / runs.METRICS)["splits"]["test"]
+    found = {name: scores[name]["value"] for name in catalog.METRICS}
+    return {"fold": fold, "n": scores["n"], **found}
+
+
+def _spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    mean: dict[str, float | None] = {}
+    deviation: dict[str, float | None] = {}
+    for name in catalog.METRICS:
+        values = [row[name] for row in rows]
+        known = None not in values
+        mean[name] = statistics.fmean(values) if known else None
+        deviation[name] = statistics.stdev(values) if known else None
+    return {"mean": mean, "sd": deviation}
+
+
+def outside(table: Table) -> int:
+    """Return how many rows take no part in any fold."""
+    cells = zip(table.column("fold"), table.column("label"), strict=True)
+    return sum(not (fold and label) for fold, label in cells)
