@@ -51,7 +51,10 @@ def test_the_cut_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
 
 def test_where_subjects_are_not_known_groups_stay_together_or_else_images() -> None:
     table = rows(subject=[""] * 240)
-    assert splits.cut_val(table, 10, 0)[1].unit.name == "image"
+    made = splits.cut_val(table, 10, 0)[1]
+    assert made.unit.name == "image"
+    assert "flatters val" in made.warnings[-1]
+    assert splits.cut_val(rows(), 10, 0)[1].warnings == []
     grouped = table.with_columns(group=[f"g{i // 6}" for i in range(240)])
     cut, made, _ = splits.cut_val(grouped, 10, 0)
     assert made.unit.name == "group:group"

@@ -31,8 +31,8 @@ def cut_val(table: Table, percent: float, seed: int) -> tuple[Table, Assignment,
     made = assign(learned, Plan(shares=[100 - percent, percent, 0], seed=seed), _unit(learned))
     if made.unit.name != "subject":
         made.warnings.append(
-            f"val is cut by {made.unit.name}: one patient's cells may stand in train and val, which "
-            "flatters val"
+            f"val is cut by {made.unit.name}: one patient's cells may stand in train and val, "
+            "which flatters val"
         )
     cells, lost = table.column("split"), 0
     parents, copies = table.column("parent", ""), table.column("copy", "")

@@ -40,7 +40,7 @@ def cutmix(
     rows, columns = box(height, width, float(random.beta(alpha, alpha)), random)
     order = torch.from_numpy(random.permutation(len(inputs))).to(inputs.device)
     mixed = inputs.clone()
-    mixed[..., rows, columns] = inputs[order][..., rows, columns]
+    mixed[..., rows, columns] = inputs[order, :, rows, columns]
     cut = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
     return mixed, targets.mul(1 - cut).add_(targets[order], alpha=cut)
 
