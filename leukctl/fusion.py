@@ -63,9 +63,10 @@ def from_backbones(
     if weights and len(weights) != len(names):
         raise UsageError(f"{len(weights)} weights for {len(names)} backbones")
     torch.manual_seed(seed)
+    paths = [*weights] if weights else [None] * len(names)
     return [
         backbones.create(name, backbones.origin_of(name, path, pretrained))
-        for name, path in zip(names, weights or [None] * len(names), strict=True)
+        for name, path in zip(names, paths, strict=True)
     ]
 
 

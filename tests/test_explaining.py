@@ -172,10 +172,11 @@ def test_the_registry_holds_the_methods_of_the_catalog() -> None:
     assert list(panels._COLORMAPS) == list(catalog.COLORMAPS)
 
 
-def test_a_network_without_a_map_points_to_lime() -> None:
-    model = model_of("mixer_s32_224", 64)
+@pytest.mark.parametrize(("name", "size"), [("mixer_s32_224", 64), ("crossvit_tiny_240", 240)])
+def test_a_network_without_a_map_points_to_lime(name: str, size: int) -> None:
+    model = model_of(name, size)
     with pytest.raises(UsageError, match="lime needs none"):
-        gradcam(model, picture(64), 0)
+        gradcam(model, picture(size), 0)
 
 
 def test_colors_are_those_of_matplotlib() -> None:

@@ -69,6 +69,8 @@ def _check_reachable(repo: str, constants: object) -> None:
         urllib.request.urlopen(endpoint, timeout=_PATIENCE_S).close()
     except urllib.error.HTTPError:
         return  # it answered
+    except urllib.error.URLError as error:
+        raise _unreachable(repo, str(error.reason)) from None
     except OSError as error:
         raise _unreachable(repo, first_line(error)) from None
 

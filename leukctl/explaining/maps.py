@@ -115,7 +115,9 @@ def look(
     """
     caught: list[torch.Tensor] = []
 
-    def catch(module: object, given: object, output: torch.Tensor) -> torch.Tensor:
+    def catch(module: object, given: object, output: Any) -> torch.Tensor:
+        if not isinstance(output, torch.Tensor):
+            raise _no_map(method, f"in {len(output)} parts")
         # Nothing before the layer matters to the gradient, so only here does a graph begin.
         torch.set_grad_enabled(target is not None)
         caught.append(output.detach().requires_grad_(target is not None))
@@ -148,8 +150,10 @@ def _spread(network: Network, values: torch.Tensor, method: str) -> torch.Tensor
     if values.ndim == 3 and prefix is not None and values.shape[1] - prefix == height * width:
         patches = values[:, prefix:].transpose(1, 2)
         return patches.reshape(*patches.shape[:2], height, width).float()
-    shape = tuple(values.shape)
-    raise UsageError(
-        f"{method} needs a feature map (N, C, h, w), and this backbone's is {shape}; "
-        "lime needs none"
+    raise _no_map(method, f"{tuple(values.shape)}")
+
+
+def _no_map(method: str, what: str) -> UsageError:
+    return UsageError(
+        f"{method} needs a feature map (N, C, h, w), and this backbone's is {what}; lime needs none"
     )
