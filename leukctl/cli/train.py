@@ -1,5 +1,6 @@
 """``leukctl train``: manifest → run folder."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from leukctl.checkpoints import Source
 from leukctl.cli import (
     backbone_list,
     folding,
+    grids,
     inputs,
     learning,
     options,
@@ -43,7 +45,7 @@ def train(
     backbone: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME[,…]",
             help="A name of --list-backbones, any name of timm, hf-hub:OWNER/MODEL with "
             "--pretrained, or local-dir:FOLDER.",
             show_default="what --weights says it is, else mobilenetv2",
@@ -116,6 +118,10 @@ def train(
     raised: the rates that remain are those of the longer schedule, and what patience ended stays
     ended. Deleting RUN/checkpoint costs nothing but this.
 
+    Several backbones, augmentations or optimizers, with commas between them, make a run each in
+    RUN/BACKBONE-AUGMENT-OPTIMIZER. The same line again leaves out what is finished and goes on with
+    what was interrupted; what fails is named at the end, with exit status 2.
+
     --cross-validate takes each fold in turn as test and a tenth of the others' rows, or
     --val-from-train, as val; RUN itself gets the predictions of all test folds, their scores, and
     folds.csv. The same line again trains what is missing.
@@ -139,7 +145,9 @@ def train(
           --weights weights/mobilenetv2_100 --epochs 5 -o runs/mnv2
       leukctl train split.csv --recipe altalhi2026 --backbone densenet121 \\
           --weights weights/densenet121 --augment augmix:severity=3 -o runs/dn
-      leukctl train folds.csv --cross-validate --weights weights/resnet50 -o runs/rn
+      leukctl train folds.csv --cross-validate --recipe muduli2025 -o runs/cv
+      leukctl train split.csv --backbone densenet121,resnet50 --pretrained \\
+          --augment mixup,augmix --optimizer adam,sgd -o runs
       leukctl train --resume runs/dn
       leukctl train --resume runs/dn --epochs 40
     """
@@ -150,26 +158,29 @@ def train(
         raise UsageError(f"Missing {missing}; only --resume RUN goes without")
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
+    axes = {"backbone": backbone, "augment": augment, "optimizer": optimizer}
+    combinations = grids.combinations(axes, weights)
+    several = len(combinations) > 1
     needed = ("label", "fold" if cross_validate else "split")
     table, digest = inputs.read_manifest(manifest, needed)
     source = Source(str(manifest), str(root) if root is not None else None, digest)
     from leukctl import crossvalidation, runs
 
-    if cross_validate:
+    if several:
+        grids.check_free(output)
+    elif cross_validate:
         crossvalidation.check_free(output, crossvalidation.folds(table))
     else:
-        table = training_runs.prepared(table, val_from_train, class_weights, seed, root)
         runs.check_free(output, force)
+    if not cross_validate:
+        table = training_runs.prepared(table, val_from_train, class_weights, seed, root)
     # What can be refused has been; now torch, which takes its time.
     from leukctl import runtime, training
     from leukctl.backbones import origin_of
 
     given = {
-        "backbone": backbone,
         "input_size": input_size,
         "val_from_train": val_from_train,
-        "augment": augment,
-        "optimizer": optimizer,
         "frozen_epochs": frozen_epochs,
         "epochs": epochs,
         "unfreeze": unfreeze,
@@ -190,12 +201,17 @@ def train(
         "class_weights": class_weights,
         "seed": seed,
     }
-    chosen = training.resolve(given, origin_of(backbone, weights, pretrained), recipe)
-    for remark in training.remarks(chosen):
+    planned = []
+    for own in combinations:
+        origin = origin_of(own["backbone"], own.pop("weights"), pretrained)
+        planned.append(training.resolve(given | own, origin, recipe))
+    for remark in dict.fromkeys(itertools.chain(*map(training.remarks, planned))):
         streams.warn(remark)
     compute = runtime.compute(device, precision, workers)
-    job = training_runs.Job(table, source, output, compute, root)
+    job = training_runs.Job(table, source, output, compute, root, prepared=not cross_validate)
+    if several:
+        return grids.run(job, planned, cross_validate, force)
     if cross_validate:
-        folding.check(job, chosen, force)
-        return folding.run(job, chosen, force)
-    return training_runs.say(training_runs.run(job, chosen), output)
+        folding.check(job, planned[0], force)
+        return folding.run(job, planned[0], force)
+    return training_runs.say(training_runs.run(job, planned[0]), output)

@@ -76,6 +76,7 @@ class Job:
         source: where it was read from.
         folder: of the run.
         root: where the paths of the manifest start.
+        prepared: whether the table is what :func:`prepared` returned.
     """
 
     table: "Table"
@@ -83,6 +84,7 @@ class Job:
     folder: Path
     compute: "Compute"
     root: Path | None
+    prepared: bool = False
 
 
 def standing(job: Job, chosen: "Options", force: bool) -> "tuple[bool, Record | None]":
@@ -128,10 +130,17 @@ def run_or_skip(job: Job, chosen: "Options", force: bool) -> int:
 
         streams.note(f"{job.folder} goes on after epoch {len(past.epochs)}")
         runs.clear_leftovers(job.folder)
-    table = prepared(
-        job.table, chosen.val_from_train, chosen.class_weights, chosen.seed, job.root, chosen.fold
-    )
-    return say(run(replace(job, table=table), chosen, past), job.folder)
+    if not job.prepared:
+        table = prepared(
+            job.table,
+            chosen.val_from_train,
+            chosen.class_weights,
+            chosen.seed,
+            job.root,
+            chosen.fold,
+        )
+        job = replace(job, table=table, prepared=True)
+    return say(run(job, chosen, past), job.folder)
 
 
 def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
