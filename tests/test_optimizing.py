@@ -140,6 +140,43 @@ def test_learning_rates_follow_their_schedule() -> None:
     assert rates("plateau:patience=1:least=0.05", [1.0] * 4) == pytest.approx([1, 1, 0.1, 0.05])
 
 
+def test_a_plateau_is_found_where_torch_finds_it() -> None:
+    losses = np.random.default_rng(0).uniform(0.5, 1.5, 60).tolist()
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    # Torch counts the epochs that it bears; Keras, and we, the one at which it acts.
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=2, threshold=0, threshold_mode="abs", min_lr=0.01
+    )
+    expected = []
+    for loss in losses:
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step(loss)
+    assert rates("plateau:factor=0.5:patience=3:least=0.01", losses) == pytest.approx(expected)
+    assert len(set(expected)) > 5
+
+
+def test_a_schedule_goes_on_from_its_state() -> None:
+    for text in ("plateau:patience=2", "cosine", "constant"):
+        choice = choices.read("--schedule", text, schedules.PARAMETERS)
+        pair = [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0) for _ in range(2)]
+        first, second = (Schedule(choice, optimizer, 9, "val_loss") for optimizer in pair)
+        for epoch in range(4):
+            pair[0].step()
+            first.end_epoch({"loss": 1.0 + epoch})
+        pair[1].load_state_dict(pair[0].state_dict())
+        second.load_state_dict(first.state_dict())
+        found = []
+        for optimizer, schedule in zip(pair, (first, second), strict=True):
+            rest = []
+            for _ in range(3):
+                optimizer.step()
+                schedule.end_epoch({"loss": 9.0})
+                rest.append(schedule.rate)
+            found.append(rest)
+        assert found[0] == found[1]
+
+
 def test_a_stage_ends_by_the_monitor_that_was_named() -> None:
     by_loss, by_f1, never = Watch("val_loss", 2), Watch("val_f1", 2), Watch("val_loss", 0)
     epochs = [(1.0, 0.5), (1.1, 0.6), (1.2, 0.7), (0.5, 0.7), (0.6, 0.7), (0.7, 0.6)]
