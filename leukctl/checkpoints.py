@@ -8,15 +8,17 @@ The folder stays when the run is finished, so that it can go on with more epochs
 be deleted) the run loses nothing else.
 """
 
+import contextlib
+import fcntl
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from leukctl import files
-from leukctl.errors import InputError, LeukctlError
+from leukctl.errors import InputError, LeukctlError, UsageError
 
 FOLDER = "checkpoint"
 STATE = "state.json"
@@ -169,12 +171,38 @@ def write(path: Path, data: bytes) -> None:
         ) from None
 
 
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep every other process from training into ``run``; a killed one leaves no lock behind.
+
+    Raises :class:`UsageError` where another is at work. A file system that knows no locks goes
+    without.
+    """
+    folder = run / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{run}: another process is training there") from None
+        yield
+    finally:
+        os.close(descriptor)
+        _remove_empty(run)
+
+
 def discard(run: Path) -> None:
     """Remove a checkpoint, and the run folder where nothing else is in it."""
     folder = run / FOLDER
     for path in folder.iterdir() if folder.is_dir() else ():
         path.unlink()
-    for path in (folder, run):
+    _remove_empty(run)
+
+
+def _remove_empty(run: Path) -> None:
+    for path in (run / FOLDER, run):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 

@@ -344,7 +344,7 @@ def test_a_folder_without_a_checkpoint_is_refused(
 ) -> None:
     run = tmp_path / "run"
     assert "no checkpoint of a training" in refused(capsys, "train", "--resume", str(run))
-    assert "-o RUN" in refused(capsys, "train")
+    assert "only --resume RUN goes without" in refused(capsys, "train")
     assert cli.main(arguments(squares, run)) in (0, 1)
     for path in (run / "checkpoint").iterdir():
         path.unlink()
@@ -388,6 +388,27 @@ def test_a_training_that_fails_at_once_leaves_nothing(squares: Path, tmp_path: P
     tables.write_path(table.with_columns(path=paths), manifest)
     assert cli.main(arguments(manifest, tmp_path / "other")) == 2
     assert not (tmp_path / "other").exists()
+
+
+def test_two_processes_never_train_into_one_folder(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    with checkpoints.locked(run):
+        assert "another process is training" in refused(capsys, *arguments(squares, run))
+    assert not run.exists()
+    assert cli.main(arguments(squares, run)) in (0, 1)
+
+
+def test_a_training_that_is_ended_by_hand_tells_how_to_go_on(
+    squares: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cut_off(squares, tmp_path / "run", monkeypatch, 2)
+    said = capsys.readouterr().err
+    assert f"2 epochs are kept; leukctl train --resume {tmp_path / 'run'} goes on" in said
 
 
 def test_a_checkpoint_holds_no_pickle(whole: Path) -> None:

@@ -1,6 +1,8 @@
 """One training with everything said about it, as ``train`` starts, resumes or repeats it."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,10 +147,14 @@ def run_or_skip(job: Job, chosen: "Options", force: bool) -> int:
 
 def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
     """Train on a prepared manifest, showing progress and epochs."""
-    from leukctl import training
+    from leukctl import checkpoints, training
 
     streams.detail(f"{chosen}, {job.compute}")
-    with streams.progress(f"train {chosen.backbone}", None) as advance:
+    with (
+        checkpoints.locked(job.folder),
+        _telling_how_to_go_on(job.folder),
+        streams.progress(f"train {chosen.backbone}", None) as advance,
+    ):
         return training.train(
             job.table,
             chosen,
@@ -161,6 +167,18 @@ def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
             on_epoch=_say_epoch,
             on_progress=advance,
         )
+
+
+@contextlib.contextmanager
+def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    from leukctl import runs
+
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if epochs := runs.interrupted(folder):
+            streams.note(f"{epochs} epochs are kept; leukctl train --resume {folder} goes on")
+        raise
 
 
 def _say_epoch(epoch: "Epoch") -> None:
