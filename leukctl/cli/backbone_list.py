@@ -6,14 +6,15 @@ import typer
 
 from leukctl import catalog
 from leukctl.cli import streams
+from leukctl.errors import ExitStatus
 
 HEADER = ("name", "timm name", "parameters", "input", "stages", "CAM layer")
 
 
-def _show(value: bool) -> None:
-    if value:
-        print(streams.text_table(HEADER, rows()))
-        raise typer.Exit
+def show() -> int:
+    """Print the table to standard output."""
+    print(streams.text_table(HEADER, rows()))
+    return ExitStatus.DONE
 
 
 def rows() -> list[list[str]]:
@@ -38,8 +39,6 @@ ListBackbones = Annotated[
     bool,
     typer.Option(
         "--list-backbones",
-        callback=_show,
-        is_eager=True,
         help="Show names, parameters without the classifier, input size, stages and the layer of "
         "class activation maps.",
     ),

@@ -151,6 +151,8 @@ def train(
       leukctl train --resume runs/dn
       leukctl train --resume runs/dn --epochs 40
     """
+    if list_backbones:
+        return backbone_list.show()
     if resume is not None:
         return resuming.resume(resume, resuming.explicit(context), root, workers)
     if manifest is None or output is None:
