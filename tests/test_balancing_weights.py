@@ -16,7 +16,7 @@ from leukctl.runtime import torch
 from leukctl.tables import Table
 from leukctl.training import Options
 from leukctl.training.data import ImageStore
-from leukctl.training.loop import Split, soft_targets
+from leukctl.training.loss import Split, soft_targets
 
 
 def table(**sizes: int) -> Table:

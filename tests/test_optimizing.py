@@ -13,7 +13,8 @@ from leukctl.errors import UsageError
 from leukctl.reporting import figures
 from leukctl.runtime import torch
 from leukctl.training import Options, augment, choices, optimizers, schedules
-from leukctl.training.loop import Split, Trainer, accumulated, soft_targets
+from leukctl.training.loop import Trainer
+from leukctl.training.loss import Split, accumulated, soft_targets
 from leukctl.training.schedules import Schedule, Watch
 
 

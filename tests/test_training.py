@@ -16,7 +16,8 @@ from leukctl.predictions import Predictions
 from leukctl.runtime import torch
 from leukctl.training import Options, augment, choices, mixing
 from leukctl.training.data import ImageStore, batches
-from leukctl.training.loop import DivergedError, Tally, Trainer
+from leukctl.training.loop import Trainer
+from leukctl.training.loss import DivergedError, Tally
 
 
 def train(table_path: Path, folder: Path, **changes: object) -> training.Outcome:

@@ -31,8 +31,10 @@ from leukctl.tables import Table
 from leukctl.tensors import Reader
 from leukctl.training.checkpoints import Checkpoint, load
 from leukctl.training.data import ImageStore
-from leukctl.training.loop import DivergedError, Settings, Split, Stage, Trainer
+from leukctl.training.loop import Settings, Trainer
+from leukctl.training.loss import DivergedError, Split
 from leukctl.training.options import Options, remarks, resolve
+from leukctl.training.stages import Stage
 from leukctl.training.state import Epoch, State, set_seed
 
 __all__ = ["Options", "Outcome", "remarks", "resolve", "train"]

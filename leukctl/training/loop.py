@@ -4,24 +4,23 @@ The regime is that of altalhi2026. The state that is kept is the one with the be
 validation split, over both stages; the test split is never looked at here.
 """
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score
 
-from leukctl import backbones, runtime, tensors
+from leukctl import runtime, tensors
 from leukctl.backbones import Network
-from leukctl.errors import LeukctlError, UsageError
+from leukctl.errors import UsageError
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
-from leukctl.training import augment, optimizers
+from leukctl.training import augment, stages
 from leukctl.training.choices import Choice
-from leukctl.training.data import ImageStore, batches
-from leukctl.training.schedules import Schedule, Watch
+from leukctl.training.data import batches
+from leukctl.training.loss import Split, Tally, accumulated, soft_targets
+from leukctl.training.stages import Learning, Stage
 from leukctl.training.state import (
     Best,
     Epoch,
@@ -36,35 +35,6 @@ Features = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(slots=True)
-class Stage:
-    """One stage of training.
-
-    Attributes:
-        name: ``frozen`` or ``finetune``.
-        epochs: at most.
-        learning_rate: at the start.
-        schedule: what becomes of it.
-        patience: epochs without a gain of the monitor after which the stage ends; 0 never ends it.
-        unfreeze: how many of the backbone's last stages learn, None for all of it.
-    """
-
-    name: str
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    optimizer: Choice
-    schedule: Choice
-    monitor: str
-    patience: int
-    unfreeze: int | None = None
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the backbone, its BatchNorm statistics included, stays as it is."""
-        return self.name == "frozen"
-
-
-@dataclass(slots=True)
 class Settings:
     """What both stages share."""
 
@@ -76,71 +46,6 @@ class Settings:
     seed: int
     compute: Compute
     spec: BackboneSpec
-
-
-@dataclass(slots=True)
-class Split:
-    """Images of one split.
-
-    Attributes:
-        labels: int64 (N,).
-        weights: of each image in the training loss, float64 (N,) with a mean of 1; None weighs
-            all alike.
-    """
-
-    store: ImageStore
-    labels: NDArray[np.int64]
-    weights: NDArray[np.float64] | None = None
-
-
-@dataclass(slots=True)
-class Learning:
-    """What learns in a stage, and what it has come to.
-
-    Attributes:
-        frozen: the modules whose BatchNorm statistics stay as they are.
-    """
-
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule
-    scaler: torch.amp.GradScaler
-    watch: Watch
-    frozen: list[torch.nn.Module]
-
-    @property
-    def tensors(self) -> list[torch.nn.Parameter]:
-        """What the optimizer changes."""
-        return [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
-
-
-class DivergedError(LeukctlError):
-    """The loss is no number any more."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums up an epoch: loss, accuracy and macro F1."""
-
-    loss: float = 0.0
-    labels: list[NDArray[np.int64]] = field(default_factory=list)
-    answers: list[NDArray[np.int64]] = field(default_factory=list)
-
-    def add(self, loss: float, logits: torch.Tensor, labels: NDArray[np.int64]) -> None:
-        """Count a batch: its mean loss, its logits (N, K) and its labels (N,)."""
-        if not math.isfinite(loss):
-            raise DivergedError(f"the loss became {loss}")
-        self.loss += loss * len(labels)
-        self.labels.append(labels)
-        self.answers.append(logits.detach().argmax(1).cpu().numpy())
-
-    def figures(self) -> dict[str, float]:
-        """Return the means over all that was counted."""
-        labels, answers = np.concatenate(self.labels), np.concatenate(self.answers)
-        return {
-            "loss": self.loss / len(labels),
-            "accuracy": float(accuracy_score(labels, answers)),
-            "f1_macro": float(f1_score(labels, answers, average="macro", zero_division=0.0)),
-        }
 
 
 class Trainer:
@@ -165,23 +70,24 @@ class Trainer:
         self.classes = network.classes
         self.targets = soft_targets(train, network.classes, settings.label_smoothing)
 
-    def run(self, stages: list[Stage], past: State | None = None) -> Iterator[Epoch]:
+    def run(self, plan: list[Stage], past: State | None = None) -> Iterator[Epoch]:
         """Yield the epochs of all stages; each stage goes on from the best state so far.
 
         Args:
+            plan: the stages, in turn.
             past: where an interrupted training stood; it goes on from there.
 
         Raises :class:`DivergedError` when the loss became NaN or infinite; :attr:`best` then still
         holds the last good state, if there was one.
         """
-        for stage in stages:
-            self._freeze(stage)  # what cannot be is refused before hours of another stage
+        for stage in plan:
+            stages.freeze(self.network, stage)  # refuses what cannot be before hours of another
         number = 0
         if past is not None:
             self.best = past.best
             number = past.epochs[-1].epoch
-            stages = stages[[stage.name for stage in stages].index(past.stage) :]
-        for place, stage in enumerate(stages):
+            plan = plan[[stage.name for stage in plan].index(past.stage) :]
+        for place, stage in enumerate(plan):
             self.restore_best()
             for epoch in self._run_stage(stage, number, past if place == 0 else None):
                 number = epoch.epoch
@@ -219,7 +125,7 @@ class Trainer:
             self.network.load_state_dict(self.best.state)
 
     def _run_stage(self, stage: Stage, done: int, past: State | None) -> Iterator[Epoch]:
-        learning = self.learning = self._learning(stage)
+        learning = self.learning = stages.begin(self.network, stage, self.settings.compute)
         first = done + 1
         if past is not None:
             self._go_on(past, learning)
@@ -238,44 +144,6 @@ class Trainer:
             yield Epoch(epoch, stage.name, rate, train, val)
             if learning.watch.is_over():
                 return
-
-    def _learning(self, stage: Stage) -> Learning:
-        """Return what a stage begins with; decide which tensors learn."""
-        frozen = self._freeze(stage)
-        optimizer = optimizers.build(
-            stage.optimizer,
-            [tensor for tensor in self.network.parameters() if tensor.requires_grad],
-            stage.learning_rate,
-            stage.weight_decay,
-        )
-        return Learning(
-            optimizer,
-            Schedule(stage.schedule, optimizer, stage.epochs, stage.monitor),
-            torch.amp.GradScaler(
-                self.device.type, enabled=self.settings.compute.precision == "fp16"
-            ),
-            Watch(stage.monitor, stage.patience),
-            frozen,
-        )
-
-    def _freeze(self, stage: Stage) -> list[torch.nn.Module]:
-        """Decide which tensors learn; return the modules whose statistics stay as they are."""
-        backbone = self.network.backbone
-        backbone.requires_grad_(not stage.frozen)
-        if stage.frozen:
-            return list(backbone.modules())
-        if stage.unfreeze is None:
-            return []
-        there = backbones.stages(backbone)
-        if stage.unfreeze > len(there):
-            raise UsageError(
-                f"--unfreeze {stage.unfreeze}: the backbone has {len(there)} stages "
-                f"({', '.join(part.name for part in there)})"
-            )
-        frozen = there[: len(there) - stage.unfreeze]
-        for tensor in (tensor for part in frozen for tensor in part.parameters):
-            tensor.requires_grad_(False)
-        return [module for part in frozen for module in part.modules]
 
     def _keep_if_best(self, epoch: int, val: dict[str, float]) -> None:
         key = (val["f1_macro"], -val["loss"])
@@ -401,35 +269,6 @@ class Trainer:
                 loss = torch.nn.functional.cross_entropy(logits, targets)
                 tally.add(loss.item(), logits, labels)
         return tally.figures()
-
-
-def soft_targets(split: Split, classes: int, smoothing: float) -> torch.Tensor:
-    """Return what the loss compares the answers with, float32 (N, K): one-hot, smoothed, weighted.
-
-    Cross-entropy is linear in its targets, so that a weight may stand here as well as before the
-    loss; and MixUp, which mixes targets, then mixes the weights of a pair by its share.
-    """
-    labels = torch.from_numpy(split.labels)
-    targets = torch.nn.functional.one_hot(labels, classes).float()
-    targets = targets * (1 - smoothing) + smoothing / classes
-    if split.weights is None:
-        return targets
-    return targets * torch.from_numpy(split.weights).float()[:, None]
-
-
-def accumulated(sizes: list[int], steps: int) -> list[tuple[float, bool]]:
-    """Return each batch's share of the images of its step, and whether the step ends with it.
-
-    Args:
-        sizes: of the batches.
-        steps: how many batches come together in a step; the last may have fewer.
-    """
-    found = []
-    for place, size in enumerate(sizes):
-        first = place - place % steps
-        together = sizes[first : first + steps]
-        found.append((size / sum(together), place == first + len(together) - 1))
-    return found
 
 
 def _mix_seed(seed: int, epoch: int) -> int:

@@ -12,8 +12,8 @@ from leukctl.errors import UsageError
 from leukctl.runtime import Compute
 from leukctl.training import augment, choices, optimizers, schedules
 from leukctl.training.choices import Choice
-from leukctl.training.loop import Stage
 from leukctl.training.recipes import RECIPES
+from leukctl.training.stages import Stage
 
 # What says more than its name: the option's field → what its text is read by.
 _CHOICES: dict[str, choices.Known] = {
