@@ -48,6 +48,15 @@ DINOV2 = "vit_small_patch14_dinov2"
 SMALL = "mobilenetv3_small_050"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Small images leave threads little to share, and much to wait for on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def hub_folder(folder: Path, pad: str = "") -> Path:
     """Make a folder in the hub's layout with random weights of a small network of ten classes."""
     arguments = {"pad_type": pad} if pad else {}
