@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ def test_lines_tell_how_far_it_is_how_fast_and_what_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = iter([0.0, 10.0, 29.0, 31.0, 32.0, 62.0])
-    monkeypatch.setattr(streams.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(streams, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(streams.verbosity, "quiet", False)
     with streams.progress("prep", 100) as advance:
         for step, extra in ((5, ""), (5, ""), (52, "3 rejected"), (1, ""), (30, "")):
             advance(step, extra)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from leukctl.tables import Table
 
 _MOST_CLASSES_SHOWN = 20
-_FEW = 64  # images, for which one more process does not pay
+_FEW = 16  # images, for which one more process does not pay
 
 
 def prep(
@@ -196,9 +196,9 @@ def prep(
     refused = images / naming.REJECTED
     task = work.Task(chain, force, os.getcwd() if scheduler is not None else "")
     with (
+        _runner(plan, workers, scheduler) as run,
         streams.open_whole_output(output) as stream,
         files.atomic_writer(refused) as rejected,
-        _runner(plan, workers, scheduler) as run,
         closing(work.prepare_all(plan.jobs(), task, run)) as outcomes,
         streams.progress("prep", len(plan)) as advance,
     ):
@@ -224,6 +224,7 @@ def _runner(plan: "Plan", workers: int | None, scheduler: str | None) -> "Iterat
         raise UsageError("--workers is for this machine; with --scheduler its cluster has its own")
     from leukctl import cluster
 
+    plan.folder.mkdir(parents=True, exist_ok=True)
     job = next(plan.jobs())
     source = [] if job.archive else [Path(job.source).absolute().parent]
     with cluster.connected(scheduler, [plan.folder.absolute(), *source]) as run:

@@ -1,5 +1,6 @@
 """The rows that prep reads and writes: jobs out of a manifest, a manifest out of outcomes."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,18 +95,20 @@ def plan(
     Raises :class:`InputError` for two rows of one image that name different masks.
     """
     names = naming.targets(relative, table.column("source", ""))
-    seen: set[str] = set()
-    repeated = {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
-    firsts: dict[str, int] = {}
-    for index, name in enumerate(names if repeated else ()):
-        if name in repeated:
-            firsts.setdefault(name, index)
-    made = Plan(table, names, folder, archives or {}, firsts)
-    for index in range(len(names)) if repeated else ():
-        if not made.is_first(index) and made.job(index) != made.job(firsts[names[index]]):
+    made = Plan(table, names, folder, archives or {}, _firsts(names))
+    for index, name in enumerate(names if made.firsts else ()):
+        if not made.is_first(index) and made.job(index) != made.job(made.firsts[name]):
             path = made.cell(index, "path")
             raise table.error(index, "mask", f"{path!r} stands above with another mask or chain")
     return made
+
+
+def _firsts(names: Sequence[str]) -> dict[str, int]:
+    if len(set(names)) == len(names):
+        return {}
+    counts = Counter(names)
+    backwards = reversed(list(enumerate(names)))
+    return {name: index for index, name in backwards if counts[name] > 1}
 
 
 def write(
