@@ -146,7 +146,7 @@ def commit(run: Path, record: Record) -> None:
     content = asdict(record)
     seconds = content.pop("seconds")
     text = files.to_json({"schema": SCHEMA, **encoded(content)}).encode()
-    write(folder / TIMES, files.to_json({"epoch_seconds": seconds}).encode())
+    write(folder / TIMES, files.to_json({"epoch_seconds": seconds}).encode(), sync=False)
     write(folder / STATE, text)
     keep = {STATE, TIMES, *(entry["name"] for entry in record.files.values())}
     for path in folder.iterdir():
@@ -154,16 +154,17 @@ def commit(run: Path, record: Record) -> None:
             path.unlink()
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file of a checkpoint so that it outlasts a power cut.
+def write(path: Path, data: bytes, sync: bool = True) -> None:
+    """Write a file of a checkpoint, with ``sync`` so that it outlasts a power cut.
 
     Raises :class:`CheckpointError`.
     """
     try:
         with files.atomic_writer(path, "wb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
     except OSError as error:
         raise CheckpointError(
             f"{path}: {error.strerror or error}; the state before is whole, and --resume "

@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "run"
-    left = [2 + 4 + 1]  # a begin, an epoch, and the network of the next
+    left = [1 + 3 + 1]  # a begin, an epoch, and the network of the next
 
     def full(descriptor: int) -> None:
         left[0] -= 1
