@@ -120,27 +120,26 @@ def test_kill_9_at_any_time_costs_at_most_an_epoch(
     squares: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
+    state = run / "checkpoint" / "state.json"
     moments = random.Random(0)
     given = arguments(squares, run)
     kept = []
-    for _ in range(40):
+    for _ in range(6):
+        before = state.stat().st_mtime_ns if state.exists() else 0
         process = leukctl(*given)
-        while process.poll() is None and not (run / "checkpoint" / "state.json").exists():
-            time.sleep(0.01)
-        if given[1] == "--resume":
-            time.sleep(moments.uniform(2, 5))
-        else:
-            time.sleep(moments.uniform(0, 0.5))
+        while process.poll() is None and not (
+            state.exists() and state.stat().st_mtime_ns != before
+        ):
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.6))
         process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
-        assert process.returncode in (0, 1, -signal.SIGKILL), said
-        if process.returncode in (0, 1):
-            break
+        process.communicate()
         record = checkpoints.read(run)
         assert record is not None
         kept.append(len(record.epochs))
         given = ["train", "--resume", str(run), "-q"]
     assert kept == sorted(kept)
+    assert cli.main(given) in (0, 1)
     assert digests(run) == digests(whole)
 
 
