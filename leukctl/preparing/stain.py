@@ -211,10 +211,8 @@ def reader(method: str) -> Callable[[str], Reference]:
         try:
             return METHODS[method].fit(images.read_rgb(Path(text)))
         except (ImageError, ValueError) as error:
-            raise InputError(
-                f"no reference for stain:{method} ({error}); in a chain, a path has no comma or colon",
-                file=text,
-            ) from None
+            why = f"no reference for stain:{method} ({error}); paths here have no comma and no colon"
+            raise InputError(why, file=text) from None
 
     return read
 
