@@ -211,7 +211,7 @@ def reader(method: str) -> Callable[[str], Reference]:
         try:
             return METHODS[method].fit(images.read_rgb(Path(text)))
         except (ImageError, ValueError) as error:
-            why = f"no reference for stain:{method} ({error}); paths here have no comma and no colon"
+            why = f"no reference for stain:{method} ({error}); paths here have no comma or colon"
             raise InputError(why, file=text) from None
 
     return read
