@@ -2,7 +2,8 @@
 
 Importing this module tunes the allocator and OpenMP, then imports torch and sets its threads.
 torchvision, timm and grad-cam are imported when they are first asked for, after torchvision's
-operators have been looked at.
+operators have been looked at, and without torch's compiler, which takes longer to import than
+torch itself and is imported by whoever compiles something.
 
 glibc gives every large tensor back to the system when it is freed, so that plain CPU torch spends
 much of its time in page faults. Keeping the memory halved the time of a Score-CAM on two cores,
@@ -15,8 +16,11 @@ import importlib
 import importlib.machinery
 import importlib.util
 import os
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from leukctl.errors import DeviceError, UsageError
@@ -54,8 +58,55 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _mend_torchvision()
-    globals()[name] = importlib.import_module(name)
+    with _without_compiler():
+        globals()[name] = importlib.import_module(name)
     return globals()[name]
+
+
+_COMPILER = "torch._dynamo"
+
+
+class _Compiler(ModuleType):
+    """Stands for torch's compiler while others are imported that name it but do not use it yet."""
+
+    def disable(self, function: Any = None, recursive: bool = True, **others: Any) -> Any:
+        """Keep a function from being compiled, as torch does for its own functions."""
+        return torch._disable_dynamo(function, recursive)
+
+    def is_compile_supported(self, device_type: Any) -> Any:
+        return importlib.import_module(f"{_COMPILER}.utils").is_compile_supported(device_type)
+
+    def __getattr__(self, name: str) -> Any:
+        # inspect and import ask these of every module; a path, only a package has.
+        if name.startswith("__") and (name, self.__name__) != ("__path__", _COMPILER):
+            raise AttributeError(name)
+        _remove_stand_ins()
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Let torchvision and timm be imported without ``torch._dynamo``.
+
+    torchvision imports it for the sake of one function, and timm decorates with another. Importing
+    it took 1.2 of the 3.5 seconds of predicting one image. Whatever else is asked of it meanwhile
+    imports it after all.
+    """
+    if _COMPILER in sys.modules:
+        yield
+        return
+    for name in (_COMPILER, f"{_COMPILER}.utils"):
+        sys.modules[name] = _Compiler(name)
+    try:
+        yield
+    finally:
+        _remove_stand_ins()
+
+
+def _remove_stand_ins() -> None:
+    for name in (_COMPILER, f"{_COMPILER}.utils"):
+        if isinstance(sys.modules.get(name), _Compiler):
+            del sys.modules[name]
 
 
 def _mend_torchvision() -> None:

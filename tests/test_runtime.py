@@ -128,3 +128,29 @@ def test_autocast_computes_in_the_precision_asked_for() -> None:
     for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with runtime.autocast(runtime.compute("cpu", name)):
             assert (ones @ ones).dtype == kind
+
+
+def test_the_compiler_is_imported_by_who_compiles_and_not_before() -> None:
+    code = (
+        "import sys\n"
+        "from leukctl.runtime import timm, torch, torchvision\n"
+        "before = 'torch._dynamo' in sys.modules\n"
+        "twice = torch.compile(lambda x: x + x, backend='eager')\n"
+        "from torchvision.ops import roi_align as module\n"
+        "real = sys.modules['torchvision.ops.roi_align'].is_compile_supported('cpu')\n"
+        "print(before, twice(torch.ones(1)).item(), type(sys.modules['torch._dynamo']).__name__)"
+    )
+    assert _python(code) == "False 2.0 module"
+
+
+@pytest.mark.parametrize("wanted", ["torch._dynamo.config", "torch._dynamo.utils"])
+def test_what_else_is_asked_of_the_compiler_imports_it_after_all(wanted: str) -> None:
+    code = (
+        "import sys\n"
+        "from leukctl import runtime\n"
+        "with runtime._without_compiler():\n"
+        f"    import {wanted}\n"
+        "    from torch._dynamo import config\n"
+        "print(type(sys.modules['torch._dynamo']).__name__, config.__name__)"
+    )
+    assert _python(code) == "module torch._dynamo.config"
