@@ -181,6 +181,10 @@ METHODS = {
     "lime": "LIME (Ribeiro et al. 2016)",
 }
 
+TTA = {
+    "flips": "the image and its mirror images: 4 copies",
+    "d4": "the flips and quarter turns of them: 8 copies",
+}
 COLORMAPS = ("viridis", "jet", "turbo", "magma")
 
 REPORT_FORMATS = ("table", "markdown", "json", "csv", "html")

@@ -102,6 +102,37 @@ class FusionPredictor:
         return tree_probabilities(self.trees, fused(self.extractors, images))
 
 
+def _flips(image: Rgb) -> list[Rgb]:
+    return [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
+
+
+def _turns(image: Rgb) -> list[Rgb]:
+    return [np.rot90(view, turns) for view in (image, image[:, ::-1]) for turns in range(4)]
+
+
+# The copies of a prepared image (H, W, 3) that stand for it, by what catalog.TTA calls them.
+COPIES: dict[str, Callable[[Rgb], list[Rgb]]] = {"flips": _flips, "d4": _turns}
+
+
+class AveragingPredictor:
+    """Answers for an image with the mean of a model's answers for its mirrored and turned copies.
+
+    Args:
+        kind: of :data:`COPIES`. The copies are made of the prepared image, before it is resized.
+    """
+
+    def __init__(self, model: Predictor, kind: str) -> None:
+        self.model = model
+        self.run = model.run
+        self.compute = model.compute
+        self.copies = COPIES[kind]
+
+    def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
+        """Return float64 (N, K), each row summing to 1."""
+        views = zip(*map(self.copies, images), strict=True)
+        return np.mean([self.model.probabilities(view) for view in views], axis=0)
+
+
 def fused(extractors: Sequence[FeatureExtractor], images: Sequence[Rgb]) -> NDArray[np.float32]:
     """Return the features of all backbones side by side, float32 (N, D1 + D2 + …)."""
     return np.concatenate([extract(images) for extract in extractors], axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukctl import cli, inference, runs, runtime
+from leukctl import catalog, cli, inference, runs, runtime
 from leukctl.errors import InputError
 from leukctl.runtime import timm, torch
 
@@ -19,6 +19,15 @@ def predict(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
     status = cli.main(["predict", *map(str, arguments)])
     said = capsys.readouterr()
     return status, list(csv.DictReader(io.StringIO(said.out))), said.err
+
+
+@pytest.fixture(scope="module")
+def fused(trained: Path, squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fusion of one trained network with itself."""
+    folder = tmp_path_factory.mktemp("fused") / "fused"
+    arguments = ["fuse", str(squares), "--runs", f"{trained},{trained}", "-q", "-o", str(folder)]
+    assert cli.main([*arguments, "--trees", "5", "--depth", "2"]) == 0
+    return folder
 
 
 def test_probabilities_are_those_of_a_plain_pipeline(trained: Path, squares: Path) -> None:
@@ -126,6 +135,57 @@ def test_an_unreadable_image_among_many_is_named_and_the_rest_done(
         *sorted(path.name for path in (squares.parent / "val").iterdir()),
     ]
     assert "bad [1].png: not an image" in said
+
+
+def _by_hand(paths: list[Path], folder: Path, kind: str) -> list[list[Path]]:
+    """Write the copies of images as Pillow turns them; return each image's files."""
+    turn = Image.Transpose
+    ways = [[], [turn.FLIP_LEFT_RIGHT], [turn.FLIP_TOP_BOTTOM], [turn.ROTATE_180]]
+    if kind == "d4":
+        ways += [[turn.ROTATE_90], [turn.ROTATE_270], [turn.TRANSPOSE], [turn.TRANSVERSE]]
+    files = []
+    for path in paths:
+        files.append([folder / f"{path.stem}-{index}.png" for index in range(len(ways))])
+        for way, file in zip(ways, files[-1], strict=True):
+            image = Image.open(path)
+            for step in way:
+                image = image.transpose(step)
+            image.save(file)
+    return files
+
+
+@pytest.mark.parametrize("kind", catalog.TTA)
+@pytest.mark.parametrize("run", ["trained", "fused"])
+def test_averaged_answers_are_those_of_images_turned_on_disk(
+    run: str,
+    kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = request.getfixturevalue(run)
+    paths = [tmp_path / f"{index}.png" for index in range(12)]
+    for index, path in enumerate(paths):  # more and more red in a corner of blue
+        pixels = np.full((40, 56, 3), (30, 40, 200), np.uint8)
+        pixels[: 3 * (index + 1), : 4 * (index + 1)] = (200, 40, 30)
+        Image.fromarray(pixels).save(path)
+    (tmp_path / "turned").mkdir()
+    files = _by_hand(paths, tmp_path / "turned", kind)
+    _, single, _ = predict(capsys, folder, *[file for group in files for file in group])
+    each = np.array([float(row["p:red"]) for row in single]).reshape(len(paths), -1)
+    status, rows, _ = predict(capsys, folder, *paths, "--tta", kind)
+    averaged = np.array([float(row["p:red"]) for row in rows])
+    assert status == 0
+    assert np.ptp(each, axis=1).max() > 1e-4  # the model does see a difference
+    np.testing.assert_allclose(averaged, each.mean(1), atol=1e-5)
+
+
+def test_the_copies_are_those_of_the_catalog() -> None:
+    assert list(inference.COPIES) == list(catalog.TTA)
+    image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    for kind, count in (("flips", 4), ("d4", 8)):
+        views = inference.COPIES[kind](image)
+        assert len({(view.shape, view.tobytes()) for view in views}) == len(views) == count
 
 
 def test_unknown_labels_and_missing_images_are_refused_by_line(
