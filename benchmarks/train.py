@@ -1,0 +1,200 @@
+"""Training from image files: leukctl against the loop that a user would write.
+
+    python benchmarks/train.py IMAGES_FOLDER WEIGHTS_FOLDER
+    python benchmarks/train.py IMAGES_FOLDER TIMM_NAME finetune 3
+
+The loop: timm's model, a DataLoader with Pillow and torchvision's transforms, float32, glibc's
+allocator as it is, Adam, batches of 32. The folder holds a folder of images per class. Two ways of
+training, which an argument may choose:
+
+    frozen    10 epochs of the head on the frozen backbone, 300 images, no augmentation; leukctl
+              passes each image through the backbone once. ``passes`` is leukctl with a forward
+              pass of each image in each epoch.
+    finetune  2 epochs of all weights, 192 images, flips, rotation, shift and scale.
+
+Each side runs in a process of its own, reads the same files, looks at the same 16 images of
+validation after each epoch, and reports the seconds of all epochs, from the first file on and
+without imports and building the model, those of the last epoch alone, by when memory and cache are
+there, and its own peak memory (without that of a DataLoader's workers).
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PLANS = {"frozen": (10, 300), "finetune": (2, 192)}
+VAL = 16
+BATCH = 32
+RATE = 1e-4
+
+
+def chosen(folder: Path, count: int) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Return the classes and ``count`` images with their labels, spread over all of them."""
+    files = [path for path in sorted(folder.rglob("*.*")) if path.suffix != ".csv"]
+    classes = sorted({path.parent.name for path in files})
+    if len(files) < count:
+        raise SystemExit(f"{folder}: {len(files)} images, where {count} are needed")
+    picked = [files[place * len(files) // count] for place in range(count)]
+    return classes, [(path, classes.index(path.parent.name)) for path in picked]
+
+
+def ours(folder: Path, weights: str, plan: str, passes: bool = False) -> list[float]:
+    """Return when the first file was begun, and each epoch ended, in seconds."""
+    import numpy as np
+
+    from leukctl import inference, runtime
+    from leukctl.backbones import Network, create, origin_of
+    from leukctl.runs import Run
+    from leukctl.training import Options
+    from leukctl.training.data import ImageStore
+    from leukctl.training.loop import Settings, Trainer
+    from leukctl.training.loss import Split
+
+    epochs, count = PLANS[plan]
+    frozen = plan == "frozen"
+    classes, rows = chosen(folder, count + VAL)
+    options = Options(
+        backbone=weights,
+        frozen_epochs=epochs if frozen else 0,
+        epochs=0 if frozen else epochs,
+        augment="none" if frozen else "basic",
+        lr=RATE,
+        frozen_lr=RATE,
+        batch_size=BATCH,
+        patience=0,
+    )
+    name = f"local-dir:{weights}" if Path(weights).is_dir() else weights
+    backbone, spec = create(name, origin_of(name, None, False))
+    network = Network(backbone, len(classes), {"hidden": 0, "dropout": 0.0}, spec.input_size)
+    compute = runtime.compute("cpu", "fp32")
+    runtime.place(network, compute.device)
+    read = inference.reader(Run("network", classes, [spec], {}, None, {}, "", 0))
+    if passes:
+        Trainer._cache_features = lambda self: {}  # type: ignore[method-assign]
+    times = [time.perf_counter()]
+    splits = []
+    for part in (rows[VAL:], rows[:VAL]):
+        store = ImageStore([path for path, _ in part], read, spec.input_size, compute.workers)
+        store.preload()
+        splits.append(Split(store, np.array([label for _, label in part])))
+    choice = options.choice("augment")
+    settings = Settings(BATCH, 1, None, choice, 0.0, 0, compute, spec)
+    trainer = Trainer(network, *splits, settings, lambda step: None)
+    times += [time.perf_counter() for _ in trainer.run(options.stages())]
+    return times
+
+
+def theirs(folder: Path, weights: str, plan: str) -> list[float]:
+    """Return when the plain loop began with the first file, and ended each epoch, in seconds."""
+    os.environ["LEUKCTL_MALLOC"] = "default"
+    from PIL import Image
+
+    from leukctl import runtime
+
+    timm, torch = runtime.timm, runtime.torch  # the door only makes torchvision importable here
+    from torchvision.transforms import v2
+
+    epochs, count = PLANS[plan]
+    frozen = plan == "frozen"
+    classes, rows = chosen(folder, count + VAL)
+    is_folder = Path(weights).is_dir()
+    name = f"local-dir:{weights}" if is_folder else weights
+    model = timm.create_model(name, pretrained=is_folder, num_classes=len(classes))
+    config = model.pretrained_cfg
+    resize = [v2.Resize(config["input_size"][1:])]
+    augment = [
+        v2.RandomHorizontalFlip(),
+        v2.RandomVerticalFlip(),
+        v2.RandomAffine(180, (0.1, 0.1), (0.9, 1.1), interpolation=v2.InterpolationMode.BILINEAR),
+    ]
+    last = [
+        v2.PILToTensor(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(config["mean"], config["std"]),
+    ]
+
+    class Files(torch.utils.data.Dataset):
+        def __init__(self, part: list[tuple[Path, int]], transform: Any) -> None:
+            self.part, self.transform = part, transform
+
+        def __len__(self) -> int:
+            return len(self.part)
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+            path, label = self.part[index]
+            return self.transform(Image.open(path).convert("RGB")), label
+
+    plain = v2.Compose(resize + last)
+    train = Files(rows[VAL:], plain if frozen else v2.Compose(resize + augment + last))
+    loader = torch.utils.data.DataLoader(train, batch_size=BATCH, shuffle=True, num_workers=2)
+    val = torch.utils.data.DataLoader(Files(rows[:VAL], plain), batch_size=BATCH)
+    head = model.get_classifier()
+    if frozen:
+        model.requires_grad_(False)
+        head.requires_grad_(True)
+    learning = [tensor for tensor in model.parameters() if tensor.requires_grad]
+    optimizer = torch.optim.Adam(learning, lr=RATE)
+    loss_of = torch.nn.CrossEntropyLoss()
+    times = [time.perf_counter()]
+    for _ in range(epochs):
+        model.train(not frozen)
+        head.train()
+        for inputs, labels in loader:
+            optimizer.zero_grad()
+            loss = loss_of(model(inputs), labels)
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for inputs, labels in val:
+                loss_of(model(inputs), labels).item()
+        times.append(time.perf_counter())
+    return times
+
+
+def run_side(side: str, folder: Path, weights: str, plan: str) -> dict[str, float]:
+    """Return the seconds of all epochs and of the last, and the peak memory in MiB."""
+    if side == "theirs":
+        times = theirs(folder, weights, plan)
+    else:
+        times = ours(folder, weights, plan, passes=side == "passes")
+    assert len(times) == 1 + PLANS[plan][0]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"all": times[-1] - times[0], "last": times[-1] - times[-2], "peak": peak}
+
+
+def main(folder: str, weights: str, plan: str, pairs: int) -> None:
+    """Print the medians of paired runs, each in a fresh process."""
+    epochs, count = PLANS[plan]
+    sides = ["ours", "theirs"] + (["passes"] if plan == "frozen" else [])
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    for _ in range(pairs):
+        for side in sides:
+            command = [sys.executable, __file__, folder, weights, plan, side]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found[side].append(json.loads(done.stdout))
+            print(plan, side, done.stdout.strip(), f"load {os.getloadavg()[0]:.1f}", flush=True)
+    for side in sides:
+        peak = statistics.median(run["peak"] for run in found[side])
+        print(f"{plan} {side}: peak {peak:.0f} MiB", end="")
+        for span, images in (("all", epochs * count), ("last", count)):
+            rate = images / statistics.median(run[span] for run in found[side])
+            both = zip(found["ours"], found[side], strict=True)
+            ratio = statistics.median(other[span] / own[span] for own, other in both)
+            print(f"; {span} {rate:.1f} images/s, {ratio:.2f} of leukctl's time", end="")
+        print()
+
+
+if __name__ == "__main__":
+    images, network, *more = sys.argv[1:]
+    if len(more) == 2 and not more[1].isdigit():
+        print(json.dumps(run_side(more[1], Path(images), network, more[0])))
+    else:
+        for way in more[:1] or list(PLANS):
+            main(images, network, way, int(more[1]) if len(more) == 2 else 3)
