@@ -124,16 +124,28 @@ def test_the_frozen_stage_leaves_the_backbone_and_its_statistics_alone(
 def test_cached_features_give_the_numbers_of_forward_passes(
     squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(squares, tmp_path / "cached", frozen_epochs=3, epochs=0, augment="none")
+    changes: dict[str, object] = {
+        "backbone": "mobilenetv2",
+        "frozen_epochs": 3,
+        "epochs": 0,
+        "frozen_lr": 0.01,
+        "augment": "none",
+        "hidden": 8,
+        "dropout": 0.3,
+        "label_smoothing": 0.1,
+        "class_weights": "balanced",
+    }
+    train(squares, tmp_path / "cached", **changes)
     monkeypatch.setattr(Trainer, "_cache_features", lambda self: {})
-    train(squares, tmp_path / "passes", frozen_epochs=3, epochs=0, augment="none")
+    train(squares, tmp_path / "passes", **changes)
+    a, b = (load_file(tmp_path / name / "model.safetensors") for name in ("cached", "passes"))
+    for name, tensor in a.items():
+        torch.testing.assert_close(tensor, b[name], rtol=0, atol=1e-6)
     a, b = (tables.read_path(tmp_path / name / "history.csv") for name in ("cached", "passes"))
     for column in ("train_loss", "val_loss"):
-        assert np.allclose(
-            [float(cell) for cell in a.column(column)],
-            [float(cell) for cell in b.column(column)],
-            rtol=1e-5,
-        )
+        ours, others = ([float(cell) for cell in each.column(column)] for each in (a, b))
+        assert np.allclose(ours, others, rtol=0, atol=1e-6)
+    assert a.column("train_accuracy") == b.column("train_accuracy")
 
 
 def test_two_stages_follow_one_another(squares: Path, tmp_path: Path) -> None:
