@@ -71,6 +71,9 @@ class Options:
 
     def check(self) -> None:
         """Raise :class:`UsageError` for what cannot be read or done."""
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{name.replace('_', '-')} {value}: a finite number is needed")
         for name in _CHOICES:
             self.choice(name)
         self.stages()
@@ -100,9 +103,6 @@ class Options:
 
     def stages(self) -> list[Stage]:
         """Return the stages that have epochs; raise :class:`UsageError` where none has."""
-        rates = (self.frozen_lr, self.lr, self.weight_decay, self._frozen_weight_decay())
-        if not all(math.isfinite(rate) for rate in rates):
-            raise UsageError("learning rates and weight decay must be numbers")
         both = (
             self._stage("frozen", self.frozen_epochs, self.frozen_lr, self._frozen_weight_decay()),
             self._stage("finetune", self.epochs, self.lr, self.weight_decay),
