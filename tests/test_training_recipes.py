@@ -145,6 +145,12 @@ def test_without_weights_nothing_is_frozen_and_that_is_said() -> None:
     assert "--unfreeze" in remarks(resolve({"unfreeze": 1}, SCRATCH))[0]
 
 
+def test_a_frozen_stage_on_random_features_is_told_of() -> None:
+    assert "drawn at random" in remarks(resolve({"frozen_epochs": 1}, SCRATCH))[0]
+    assert remarks(resolve({"frozen_epochs": 1}, WEIGHTS)) == []
+    assert remarks(resolve({}, SCRATCH)) == []
+
+
 def test_defaults_are_those_that_help_tells() -> None:
     scratch, from_weights = resolve({}, SCRATCH), resolve({}, WEIGHTS)
     assert (scratch.frozen_epochs, from_weights.frozen_epochs) == (0, 10)

@@ -174,6 +174,11 @@ def remarks(options: Options) -> list[str]:
             f"{options.recipe} starts from ImageNet weights, and without --weights or --pretrained "
             "there are none: the whole network learns from scratch, in one stage"
         )
+    if options.frozen_epochs and options.origin.is_random:
+        found.append(
+            "--frozen-epochs without --weights or --pretrained: that stage trains the head on the "
+            "features of a backbone as it was drawn at random"
+        )
     if options.unfreeze is not None and options.origin.is_random and not options.frozen_epochs:
         found.append("--unfreeze leaves stages as they were drawn: there are no --weights")
     return found
