@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leukctl import backbones, processes, runs, runtime, tensors
 from leukctl.backbones import Network
+from leukctl.backbones.folding import fold
 from leukctl.backbones.weights import check_fit, read_safetensors
 from leukctl.errors import ImageError, InputError, UsageError, WeightsError
 from leukctl.images import Rgb
@@ -152,8 +153,11 @@ def softmax(logits: torch.Tensor) -> Probabilities:
     return torch.softmax(logits.cpu().double(), dim=1).numpy()
 
 
-def load(run: Run, compute: Compute) -> Predictor:
+def load(run: Run, compute: Compute, folded: bool = False) -> Predictor:
     """Build the model of a run and load its weights.
+
+    ``folded`` makes a network faster that is only asked for answers (:mod:`.backbones.folding`).
+    Fused features stay as they were when the trees learned their thresholds.
 
     Raises :class:`InputError` when the weights in the folder are not those of ``run.json``.
     """
@@ -172,6 +176,8 @@ def load(run: Run, compute: Compute) -> Predictor:
     except (TypeError, ValueError, UsageError) as error:
         raise InputError(f"damaged ({error})", file=run.folder / runs.RUN) from None
     _load_into(network, state, "", run)
+    if folded:
+        fold(network.backbone.eval(), size)
     return NetworkPredictor(run, network, compute)
 
 

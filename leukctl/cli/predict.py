@@ -56,7 +56,7 @@ def predict(
     # What can be refused has been; now torch, which takes its time.
     from leukctl import inference, runtime
 
-    model = inference.load(described, runtime.compute(device, precision, workers))
+    model = inference.load(described, runtime.compute(device, precision, workers), folded=True)
     if tta is not None:
         model = inference.AveragingPredictor(model, tta)
     identities = zip(*(table.column(name, "") for name in predictions.IDENTITY), strict=True)
