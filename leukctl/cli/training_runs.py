@@ -41,9 +41,22 @@ def prepared(
         table = crossvalidation.of_fold(table, fold)
     manifest.learnable(table, ("train",), root)
     table = _with_val(table, percent, seed)
-    manifest.learnable(table, ("train", "val"), root)
+    classes = manifest.learnable(table, ("train", "val"), root)
+    if percent is None:  # a val that is cut here tells of its own gaps
+        _warn_of_gaps(table, classes)
     inputs.check_weights(table, class_weights)
     return table
+
+
+def _warn_of_gaps(table: "Table", classes: list[str]) -> None:
+    from leukctl import manifest
+
+    there = set(manifest.classes(table.select(manifest.rows_of_split(table, "val"))))
+    if missing := [repr(name) for name in classes if name not in there]:
+        streams.warn(
+            f"split val has no image of {', '.join(missing)}: the state that is kept is chosen "
+            "without looking at how these fare"
+        )
 
 
 def _with_val(table: "Table", percent: float | None, seed: int) -> "Table":
