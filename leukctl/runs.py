@@ -70,6 +70,8 @@ class Run:
         prep: the chain that prepared the training images, None where none is known.
         options: as resolved, for the record.
         manifest_sha256: of the manifest as read.
+        collapsed: the one class that the model calls every val image, None where it does not.
+        diverged: why training stopped before its end, None where it did not.
         files: the SHA-256 of each file that holds weights, checked when they are loaded.
         folder: where it was read from; not stored.
     """
@@ -82,6 +84,8 @@ class Run:
     options: dict[str, Any]
     manifest_sha256: str
     seed: int
+    collapsed: str | None = None
+    diverged: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     folder: Path = field(default=Path())
 
@@ -235,6 +239,8 @@ _KINDS: dict[str, Any] = {
     "options": dict,
     "manifest_sha256": str,
     "seed": int,
+    "collapsed": (str, type(None)),
+    "diverged": (str, type(None)),
     "files": dict,
 }
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from fakes import draw_squares
 
-from leukctl import manifest
+from leukctl import cli, manifest, runs
 from leukctl.cli import training_runs
+from leukctl.training.loop import Trainer
+from leukctl.training.loss import DivergedError
 
 
 def test_classes_that_val_lacks_are_named(
@@ -21,3 +23,42 @@ def test_classes_that_val_lacks_are_named(
     cells = ["" if split == "val" and label != "red" else split for split, label in pairs]
     training_runs.prepared(table.with_columns(split=cells), None, None, 0, None)
     assert "split val has no image of 'blue', 'green': " in capsys.readouterr().err
+
+
+def arguments(squares: Path, folder: Path, *more: str) -> list[str]:
+    given = ["train", str(squares), "--backbone", "standard_cnn", "--input-size", "32"]
+    return [*given, "--lr", "1e-12", "--patience", "0", "-o", str(folder), *more]
+
+
+def test_a_collapse_is_told_whenever_the_run_is_asked_for(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = arguments(squares, tmp_path, "--optimizer", "adam,sgd", "--epochs", "1")
+    run = tmp_path / "standard_cnn-basic-adam"
+    for line in (grid, grid, ["train", "--resume", str(run)]):
+        assert cli.main(line) == 1
+        assert "the model has collapsed" in capsys.readouterr().err
+    assert runs.read(run).collapsed in ("blue", "red")
+    assert runs.read(run).diverged is None
+
+
+def test_a_divergence_is_told_whenever_the_run_is_asked_for(
+    squares: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = Trainer._train_epoch
+
+    def breaks(self: Trainer, learning: object, epoch: int, *rest: object) -> dict[str, float]:
+        if epoch == 2:
+            raise DivergedError("the loss became nan")
+        return whole(self, learning, epoch, *rest)  # type: ignore[arg-type]
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_train_epoch", breaks)
+        assert cli.main(arguments(squares, run, "--epochs", "3")) == 1
+    for _ in range(2):
+        assert "stopped: the loss became nan in epoch 2" in capsys.readouterr().err
+        assert cli.main(["train", "--resume", str(run)]) == 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leukctl.cli import inputs, streams, training_runs
-from leukctl.errors import ExitStatus, InputError, UsageError
+from leukctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from leukctl.checkpoints import Record
@@ -51,7 +51,7 @@ def resume(run: Path, given: dict[str, Any], root: Path | None, workers: int | N
             f"{run} is finished after {len(record.epochs)} epochs; an --epochs above "
             f"{record.options['epochs']} goes on with it"
         )
-        return ExitStatus.DONE
+        return training_runs.say_again(run)
     table = _manifest(run, record, given.get("manifest"))
     root = root if root is not None or record.source.root is None else Path(record.source.root)
     kept = record.options

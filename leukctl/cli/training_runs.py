@@ -13,6 +13,7 @@ from leukctl.errors import ExitStatus, InputError, UsageError
 
 if TYPE_CHECKING:
     from leukctl.checkpoints import Record, Source
+    from leukctl.runs import Run
     from leukctl.runtime import Compute
     from leukctl.tables import Table
     from leukctl.training import Options, Outcome
@@ -139,7 +140,7 @@ def run_or_skip(job: Job, chosen: "Options", force: bool) -> int:
     done, past = standing(job, chosen, force)
     if done:
         streams.note(f"{job.folder}: done already")
-        return ExitStatus.DONE
+        return say_again(job.folder)
     if past is not None:
         from leukctl import runs
 
@@ -210,11 +211,23 @@ def say(outcome: "Outcome", folder: Path) -> int:
         f"trained at {outcome.images_per_s:.0f} images/s"
     )
     _say_gap(outcome)
-    if outcome.diverged:
-        streams.warn(f"training stopped: {outcome.diverged}; the last good state is kept")
-    if outcome.collapsed is not None:
-        streams.warn(f"the model has collapsed: it calls every val image {outcome.collapsed!r}")
-    return ExitStatus.FOUND if found(outcome) else ExitStatus.DONE
+    return _say_found(outcome)
+
+
+def say_again(folder: Path) -> int:
+    """Say what was found when the run in ``folder`` was trained; return the status of then."""
+    from leukctl import runs
+
+    return _say_found(runs.read(folder, verify=False))
+
+
+def _say_found(ended: "Outcome | Run") -> int:
+    if ended.diverged is not None:
+        streams.warn(f"training stopped: {ended.diverged}; the last good state is kept")
+    if ended.collapsed is not None:
+        streams.warn(f"the model has collapsed: it calls every val image {ended.collapsed!r}")
+    is_found = ended.diverged is not None or ended.collapsed is not None
+    return ExitStatus.FOUND if is_found else ExitStatus.DONE
 
 
 def _say_gap(outcome: "Outcome") -> None:
@@ -228,8 +241,3 @@ def _say_gap(outcome: "Outcome") -> None:
         streams.warn(f"{text} than on val: the model has learned train by heart")
     else:
         streams.note(f"{text} than on val")
-
-
-def found(outcome: "Outcome") -> bool:
-    """Tell whether something was found: a loss that became no number, a model that collapsed."""
-    return outcome.diverged is not None or outcome.collapsed is not None

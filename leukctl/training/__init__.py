@@ -121,6 +121,7 @@ def train(
     rate = len(trainer.train.store) * len(epochs) / max(sum(seconds), 1e-9)
     model = NetworkPredictor(run, network, compute)
     answers = evaluate(model, table, read, root, options.batch_size, on_progress)
+    run.collapsed, run.diverged = results.collapsed(answers), diverged
     environment = runs.environment(
         started,
         time.monotonic(),
@@ -136,8 +137,7 @@ def train(
         files.write_json(new / runs.ENVIRONMENT, environment)
         runs.write(run, new)
     checkpoint.finish()
-    collapsed = results.collapsed(answers)
-    return Outcome(document, trainer.best.epoch, len(epochs), collapsed, diverged, rate)
+    return Outcome(document, trainer.best.epoch, len(epochs), run.collapsed, diverged, rate)
 
 
 def _record(
