@@ -62,3 +62,17 @@ def test_a_divergence_is_told_whenever_the_run_is_asked_for(
     for _ in range(2):
         assert "stopped: the loss became nan in epoch 2" in capsys.readouterr().err
         assert cli.main(["train", "--resume", str(run)]) == 1
+
+
+def test_an_image_that_fails_after_the_last_epoch_costs_no_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    squares = draw_squares(tmp_path, {"train": 4, "val": 2, "test": 1}, ("blue", "red"))
+    broken, run = tmp_path / "test" / "red-0.png", tmp_path / "run"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    assert cli.main(arguments(squares, run, "--epochs", "2")) == 2
+    assert f"2 epochs are kept; leukctl train --resume {run} goes on" in capsys.readouterr().err
+    broken.write_bytes(whole)
+    assert cli.main(["train", "--resume", str(run)]) in (0, 1)
+    assert "no epoch was left to train" in capsys.readouterr().err

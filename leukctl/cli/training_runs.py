@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leukctl import files
 from leukctl.cli import inputs, streams
-from leukctl.errors import ExitStatus, InputError, UsageError
+from leukctl.errors import ExitStatus, InputError, LeukctlError, UsageError
 
 if TYPE_CHECKING:
     from leukctl.checkpoints import Record, Source
@@ -189,7 +189,7 @@ def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, LeukctlError):
         if epochs := runs.interrupted(folder):
             streams.note(f"{epochs} epochs are kept; leukctl train --resume {folder} goes on")
         raise
