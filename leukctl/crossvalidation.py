@@ -40,6 +40,22 @@ def folds(table: Table) -> list[int]:
     return found
 
 
+def check_classes(table: Table) -> None:
+    """Raise :class:`InputError` for a class of one fold only, which the others cannot teach."""
+    homes: dict[str, set[int]] = {}
+    for fold, label in zip(table.column("fold"), table.column("label"), strict=True):
+        if fold and label:
+            homes.setdefault(label, set()).add(int(fold))
+    for label, there in sorted(homes.items()):
+        if len(there) == 1:
+            raise InputError(
+                f"class {label!r} is only in fold {min(there)}, and where that is the test nothing "
+                "can learn it; divide anew, or empty the fold of its rows to leave it out",
+                file=table.name,
+                column="fold",
+            )
+
+
 def of_fold(table: Table, fold: int) -> Table:
     """Return the manifest with one fold as the test split and the others as train.
 

@@ -152,6 +152,19 @@ def test_what_balance_added_is_never_tested() -> None:
     assert table.column("split") == ["test", "", "", "train", "train", "", ""]
 
 
+def test_a_class_of_one_fold_is_refused_before_anything_is_trained(
+    folded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tables.read_path(folded)
+    pairs = zip(table.column("fold"), table.column("label"), strict=True)
+    cells = ["2" if fold and label == "red" else fold for fold, label in pairs]
+    tables.write_path(table.with_columns(fold=cells), tmp_path / "folds.csv")
+    for more in ([], ["--optimizer", "adam,sgd"]):
+        assert cli.main([*arguments(tmp_path / "folds.csv", tmp_path / "run"), *more]) == 2
+        assert "class 'red' is only in fold 2" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_cannot_be_cross_validated_is_refused(
     squares: Path, folded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,7 @@ def check(job: Job, chosen: "Options", force: bool) -> None:
 
     folds = crossvalidation.folds(job.table)
     crossvalidation.check_free(job.folder, folds)
+    crossvalidation.check_classes(job.table)
     for fold in folds:
         training_runs.standing(_of_fold(job, fold), with_fold(chosen, fold), force)
 
