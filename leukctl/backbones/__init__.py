@@ -189,6 +189,11 @@ def _timm_model(architecture: str, **arguments: Any) -> Any:
     logging.getLogger("timm").setLevel(logging.ERROR)
     with contextlib.redirect_stderr(io.StringIO()):
         try:
-            return timm.create_model(architecture, **arguments)
+            network = timm.create_model(architecture, **arguments)
         except (AssertionError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{architecture}: {first_line(error)}") from None
+    for module in network.modules():
+        # In place, torch clamps into new memory and then copies it back.
+        if isinstance(module, torch.nn.Hardtanh):  # ReLU6 is one
+            module.inplace = False
+    return network
