@@ -1,49 +1,77 @@
 """Predictions from image files: leukctl against the loop that a user would write.
 
-    python benchmarks/predict.py IMAGES_FOLDER WEIGHTS_FOLDER
+    python benchmarks/predict.py IMAGES_FOLDER [BACKBONE [WEIGHTS_FOLDER]] [--bf16] [--features]
 
 The loop: timm's model, a DataLoader with Pillow and torchvision's transforms, float32, glibc's
 allocator as it is. Each side runs in a process of its own and reports the seconds from the first
-file to the last probability, without imports and without building the model.
+file to the last answer, without imports and without building the model. Without weights both
+networks are drawn from one seed; so is the linear layer on top of both.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CLASSES = 8
 
 
-def ours(folder: Path, weights: Path) -> float:
-    """Return the seconds that leukctl takes."""
-    from leukctl import inference, runtime
+def drawn_head(torch: Any, inputs: int) -> Any:
+    """Return the linear layer that both sides have."""
+    torch.manual_seed(1)
+    return torch.nn.Linear(inputs, CLASSES)
+
+
+def ours(given: argparse.Namespace) -> tuple[float, np.ndarray]:
+    """Return the seconds that leukctl takes, and its answers."""
+    from leukctl import inference, processes, runs, runtime, tensors
     from leukctl.backbones import Network, Origin, create
-    from leukctl.inference import NetworkPredictor
-    from leukctl.runs import Run
+    from leukctl.inference import FeatureExtractor
 
-    backbone, spec = create("mobilenetv2", Origin(weights))
-    network = Network(backbone, 8, {"hidden": 0, "dropout": 0.0}, spec.input_size)
-    run = Run("network", list("abcdefgh"), [spec], {}, None, {}, "", 0)
-    model = NetworkPredictor(run, network, runtime.compute("cpu", "fp32"))
+    torch = runtime.torch
+    torch.manual_seed(0)
+    backbone, spec = create(given.backbone, Origin(given.weights))
+    network = Network(backbone, CLASSES, {}, spec.input_size)
+    network.head[-1] = drawn_head(torch, network.features)
+    compute = runtime.compute("cpu", "bf16" if given.bf16 else "fp32")
+    run = runs.Run("network", list("abcdefgh"), [spec], {}, None, {}, "", 0)
+    paths, read = sorted(given.images.rglob("*.png")), inference.reader(run)
+    if given.features:
+        extract = FeatureExtractor(backbone, spec, compute)
+        started = time.perf_counter()
+        images = tensors.read_many(paths, read, compute.workers)
+        answers = [extract([x for _, x in chunk]) for chunk in processes.chunks(images, 32)]
+        return time.perf_counter() - started, np.concatenate(answers)
+    inference.fold(backbone.eval(), spec.input_size)
+    model = inference.NetworkPredictor(run, network, compute)
     started = time.perf_counter()
-    for _ in inference.predict(model, sorted(folder.rglob("*.*")), inference.reader(run), 32):
-        pass
-    return time.perf_counter() - started
+    rows = [row for _, row in inference.predict(model, paths, read, 32)]
+    return time.perf_counter() - started, np.stack(rows)
 
 
-def theirs(folder: Path, weights: Path) -> float:
-    """Return the seconds that the plain loop takes."""
+def theirs(given: argparse.Namespace) -> tuple[float, np.ndarray]:
+    """Return the seconds that the plain loop takes, and its answers."""
     os.environ["LEUKCTL_MALLOC"] = "default"
     from PIL import Image
 
-    from leukctl import runtime
+    from leukctl import backbones, runtime
 
     timm, torch = runtime.timm, runtime.torch  # the door only makes torchvision importable here
     from torchvision.transforms import v2
 
-    model = timm.create_model(f"local-dir:{weights}", pretrained=True, num_classes=8).eval()
+    torch.manual_seed(0)
+    name = f"local-dir:{given.weights}" if given.weights else backbones.resolve(given.backbone)
+    model = timm.create_model(name, pretrained=given.weights is not None, num_classes=0).eval()
     config = model.pretrained_cfg
+    head = torch.nn.Identity() if given.features else drawn_head(torch, model.num_features)
+    head = head if given.features else torch.nn.Sequential(head, torch.nn.Softmax(1))
     transform = v2.Compose([
         v2.Resize(config["input_size"][1:]),
         v2.PILToTensor(),
@@ -53,7 +81,7 @@ def theirs(folder: Path, weights: Path) -> float:
 
     class Files(torch.utils.data.Dataset):
         def __init__(self) -> None:
-            self.paths = sorted(folder.rglob("*.*"))
+            self.paths = sorted(given.images.rglob("*.png"))
 
         def __len__(self) -> int:
             return len(self.paths)
@@ -64,28 +92,46 @@ def theirs(folder: Path, weights: Path) -> float:
     loader = torch.utils.data.DataLoader(Files(), batch_size=32, num_workers=2)
     started = time.perf_counter()
     with torch.no_grad():
-        for batch in loader:
-            torch.softmax(model(batch), 1)
-    return time.perf_counter() - started
+        answers = [head(model(batch)) for batch in loader]
+    return time.perf_counter() - started, torch.cat(answers).numpy()
 
 
-def main(folder: Path, weights: Path, pairs: int = 3) -> None:
+SIDES = {"ours": ours, "theirs": theirs}
+
+
+def main(given: argparse.Namespace, arguments: list[str], pairs: int = 3) -> None:
     """Print the medians of paired runs, each in a fresh process."""
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for _ in range(pairs):
-        for side, found in times.items():
-            command = [sys.executable, __file__, str(folder), str(weights), side]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found.append(float(done.stdout))
-    count = len(sorted(folder.rglob("*.*")))
+    times: dict[str, list[float]] = {side: [] for side in SIDES}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(pairs):
+            for side, found in times.items():
+                answers = Path(folder) / f"{side}.npy"
+                command = [sys.executable, __file__, *arguments, f"--{side}", str(answers)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                found.append(float(done.stdout))
+        both = [np.load(Path(folder) / f"{side}.npy") for side in SIDES]
     for side, found in times.items():
-        print(f"{side:7s} {count / statistics.median(found):7.1f} images/s")
+        print(f"{side:7s} {len(both[0]) / statistics.median(found):7.1f} images/s")
     ratios = [b / a for a, b in zip(times["ours"], times["theirs"], strict=True)]
-    print(f"ratio   {statistics.median(ratios):7.2f}")
+    print(f"ratio   {statistics.median(ratios):7.2f} of {', '.join(f'{r:.2f}' for r in ratios)}")
+    print(f"largest difference of an answer {np.abs(both[0] - both[1]).max():.1e}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        print({"ours": ours, "theirs": theirs}[sys.argv[3]](Path(sys.argv[1]), Path(sys.argv[2])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("images", type=Path)
+    parser.add_argument("backbone", nargs="?", default="mobilenetv2")
+    parser.add_argument("weights", nargs="?", type=Path)
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--features", action="store_true")
+    for side in SIDES:
+        parser.add_argument(f"--{side}", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    for side, run in SIDES.items():
+        if (file := getattr(given, side)) is not None:
+            seconds, answers = run(given)
+            np.save(file, answers)
+            print(seconds)
+            break
     else:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+        main(given, sys.argv[1:])
