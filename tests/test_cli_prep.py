@@ -367,7 +367,7 @@ def test_an_interrupted_prep_goes_on_to_the_same_result(cells: Path) -> None:
         assert first.communicate()[1] == "leukctl: error: interrupted\n"
     assert first.returncode == 130
     there = {path: path.stat().st_mtime_ns for path in (cells / "img").rglob("*") if path.is_file()}
-    assert 5 <= len(there) < 83
+    assert 5 <= len(there) <= 83  # on a busy machine the last ones may be done by then
     assert {path.suffix for path in there} == {".png"}
     assert not (cells / "o.csv").exists()
     assert main([*arguments, "--workers", "2"]) == 0

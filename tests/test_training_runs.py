@@ -6,14 +6,15 @@ import pytest
 from fakes import draw_squares
 
 from leukctl import cli, manifest, runs
-from leukctl.cli import training_runs
+from leukctl.cli import streams, training_runs
 from leukctl.training.loop import Trainer
 from leukctl.training.loss import DivergedError
 
 
 def test_classes_that_val_lacks_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streams.verbosity, "quiet", False)
     table = manifest.read_path(
         draw_squares(tmp_path, {"train": 2, "val": 1}, ("blue", "green", "red"))
     )
