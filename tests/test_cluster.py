@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -31,6 +32,13 @@ def start(workers: int) -> Cluster:
         dashboard_address=":0",
         silence_logs=60,
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    """Leave the environment as it was: Dask sets OMP_NUM_THREADS=1 in it, for all tests to come."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="module")

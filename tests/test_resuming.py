@@ -50,15 +50,6 @@ def whole(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.fixture(scope="module")
-def whole_apart(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same in a process of its own: what other tests did to this one's kernels is not there."""
-    run = tmp_path_factory.mktemp("apart") / "run"
-    command = [sys.executable, "-m", "leukctl", *arguments(squares, run)]
-    assert subprocess.run(command, check=False).returncode in (0, 1)
-    return run
-
-
 def cut_off(
     manifest: Path, run: Path, monkeypatch: pytest.MonkeyPatch, after: int, *more: str
 ) -> None:
@@ -126,7 +117,7 @@ def leukctl(*given: str, before: str = "") -> "subprocess.Popen[bytes]":
 
 @pytest.mark.slow
 def test_kill_9_at_any_time_costs_at_most_an_epoch(
-    squares: Path, whole_apart: Path, tmp_path: Path
+    squares: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     state = run / "checkpoint" / "state.json"
@@ -149,7 +140,7 @@ def test_kill_9_at_any_time_costs_at_most_an_epoch(
         given = ["train", "--resume", str(run), "-q"]
     assert kept == sorted(kept)
     assert cli.main(given) in (0, 1)
-    assert digests(run) == digests(whole_apart)
+    assert digests(run) == digests(whole)
 
 
 # Kills the process at its Nth renaming of a file, before or after it, or half way through a file.
@@ -190,7 +181,7 @@ os.replace, os.fsync = dying_replace, dying_sync
     ],
 )
 def test_kill_9_while_writing_leaves_a_whole_checkpoint(
-    squares: Path, whole_apart: Path, tmp_path: Path, n: int, how: str, epochs: int
+    squares: Path, whole: Path, tmp_path: Path, n: int, how: str, epochs: int
 ) -> None:
     run = tmp_path / "run"
     process = leukctl(*arguments(squares, run), before=DIES.format(n=n, how=how))
@@ -200,7 +191,7 @@ def test_kill_9_while_writing_leaves_a_whole_checkpoint(
     assert record is not None
     assert len(record.epochs) == epochs
     assert cli.main(["train", "--resume", str(run), "-q"]) in (0, 1)
-    assert digests(run) == digests(whole_apart)
+    assert digests(run) == digests(whole)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert not list((run / "checkpoint").glob(".*"))
 
