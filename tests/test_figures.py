@@ -18,45 +18,70 @@ HOSTILE = (
 )
 
 
-def _twice(draw, tmp_path):
-    draw(tmp_path / "a.png")
-    draw(tmp_path / "b.png")
-    data = (tmp_path / "a.png").read_bytes()
-    assert data == (tmp_path / "b.png").read_bytes()
-    pixels = images.decode(data)
-    assert pixels.std() > 5  # something is drawn
-    return data
+@pytest.fixture
+def draw(monkeypatch, tmp_path):
+    """Draw twice as a user would; give both files' bytes and what the figure is made of."""
+    made, save = [], figures._save
+
+    def watched(figure, path):
+        made.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(figures, "_save", watched)
+
+    def drawn(function):
+        paths = tmp_path / "a.png", tmp_path / "b.png"
+        for path in paths:
+            function(path)
+        return *(path.read_bytes() for path in paths), made[-1]
+
+    return drawn
 
 
-def test_figures_with_hostile_names_are_drawn_the_same_each_time(tmp_path):
+def _texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_figures_with_hostile_names_are_drawn_the_same_each_time(draw):
     rows = many(300, HOSTILE)
     matrix = metrics.score(rows)["confusion"]
-    drawn = [
-        _twice(lambda path: figures.confusion(matrix, list(HOSTILE), path, "$m$"), tmp_path),
-        _twice(lambda path: figures.roc(rows, path, "[m]"), tmp_path),
-    ]
-    assert drawn[0] != drawn[1]
-    assert b"Software" not in drawn[0] + drawn[1]
+    for first, second, figure in (
+        draw(lambda path: figures.confusion(matrix, list(HOSTILE), path, "$m$")),
+        draw(lambda path: figures.roc(rows, path, "[m]")),
+    ):
+        assert first == second
+        assert b"Software" not in first
+        assert images.decode(first).std() > 5
+        assert figure.axes[0].get_title() in ("$m$", "[m]")
 
 
 @pytest.mark.parametrize("rows", [few("aaa", "aaa"), few("", ""), few("--", "ab")])
-def test_roc_without_two_classes_is_drawn(rows, tmp_path):
-    _twice(lambda path: figures.roc(rows, path, "m"), tmp_path)
+def test_a_roc_figure_without_two_classes_says_why_it_is_empty(rows, draw):
+    first, second, figure = draw(lambda path: figures.roc(rows, path, "m"))
+    assert first == second
+    assert _texts(figure) == ["no ROC curve: images of at least two classes are needed"]
+    assert len(figure.axes[0].lines) == 1  # chance
+    assert figure.axes[0].get_legend() is None
 
 
 @pytest.mark.parametrize("matrix", [[[3]], [[0, 0], [0, 0]]])
-def test_confusion_of_one_class_or_of_nothing_is_drawn(matrix, tmp_path):
+def test_confusion_of_one_class_or_of_nothing_shows_its_counts(matrix, draw):
     names = ["a", "b"][: len(matrix)]
-    _twice(lambda path: figures.confusion(matrix, names, path, "m"), tmp_path)
+    first, second, figure = draw(lambda path: figures.confusion(matrix, names, path, "m"))
+    assert first == second
+    assert _texts(figure) == [str(count) for row in matrix for count in row]
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 3])
-def test_curves_of_any_number_of_epochs_are_drawn(epochs, tmp_path):
+def test_curves_show_every_epoch_and_leave_a_gap_where_there_is_no_number(epochs, draw):
     rows = [[str(e), "head", *["0.5"] * 7, "1"] for e in range(1, epochs + 1)]
     if rows:
-        rows[0][6] = ""  # no validation yet
+        rows[0][6] = ""  # no validation loss yet
     history = Table("history.csv", HISTORY, rows)
-    _twice(lambda path: figures.curves(history, path), tmp_path)
+    first, second, figure = draw(lambda path: figures.curves(history, path))
+    assert first == second
+    seen = [len([y for y in line.get_ydata() if y == 0.5]) for line in figure.axes[0].lines]
+    assert seen == [epochs, max(epochs - 1, 0)]
 
 
 def test_a_history_that_is_no_numbers_is_an_input_error(tmp_path):

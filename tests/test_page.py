@@ -121,8 +121,10 @@ def test_hostile_names_are_shown_and_not_read(tmp_path):
 
 
 def test_a_page_of_similarity_alone_or_of_explanations_alone_is_whole(everything):
-    for part in everything[2:]:
-        _Page(formats.html(report_of(part)))
+    for part, words in zip(everything[2:], ("gradcam / lime", "8 more panels"), strict=True):
+        page = _Page(formats.html(report_of(part)))
+        assert words in " ".join(page.texts)
+        assert page.headings.count(1) == 1
 
 
 def test_abstained_images_have_a_column_of_the_confusion_matrix(tmp_path):
