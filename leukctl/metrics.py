@@ -133,7 +133,7 @@ def _overall(
         "auroc_macro": _mean(per_class["auroc"], present),
         "log_loss": float(log_loss.mean()),
         "brier": float(brier.mean()),
-        "ece": _ece(known),
+        "ece": statistics.calibration_error(known),
         "coverage": float(answered.mean()),
         "selective_accuracy": float(counts.trace() / counts.sum()) if answered.any() else None,
     }
@@ -174,11 +174,6 @@ def _mcc(known: Predictions) -> Value:
     if len(set(known.labels.tolist())) < 2 or len(set(known.predicted.tolist())) < 2:
         return None
     return float(sklearn_metrics.matthews_corrcoef(known.labels, known.predicted))
-
-
-def _ece(known: Predictions) -> float:
-    bins, gaps = statistics.calibration(known)
-    return float(np.abs(np.bincount(bins, weights=gaps)).sum() / len(known))
 
 
 def _mean(values: list[Value], present: list[int]) -> Value:

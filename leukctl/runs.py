@@ -30,10 +30,14 @@ HISTORY = "history.csv"
 ENVIRONMENT = "environment.json"
 WEIGHTS = "model.safetensors"
 TREES = "model.ubj"
+CALIBRATION = "calibration.json"  # where a temperature was fitted
 CHECKPOINT = "checkpoint"
 FOLDS = "folds.csv"  # of a cross-validation, whose runs are in folders of their own
 FIGURES = ("curves.png", "confusion.png", "roc.png")
-FILES = (RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, HISTORY, ENVIRONMENT, FOLDS, *FIGURES)
+FILES = (
+    *(RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, CALIBRATION),
+    *(HISTORY, ENVIRONMENT, FOLDS, *FIGURES),
+)
 
 
 @dataclass(slots=True)

@@ -141,6 +141,15 @@ def calibration(predictions: Predictions) -> tuple[NDArray[np.int64], Floats]:
     return bins, right - confidence
 
 
+def calibration_error(predictions: Predictions) -> float:
+    """Return the expected calibration error of labelled predictions (N >= 1), in [0, 1].
+
+    Defined at :func:`calibration`.
+    """
+    bins, gaps = calibration(predictions)
+    return float(np.abs(np.bincount(bins, weights=gaps)).sum() / len(predictions))
+
+
 @dataclass(slots=True)
 class _Moments:
     """What each unit adds to the sums that all metrics but AUROC are made of, (units, columns)."""
