@@ -275,12 +275,12 @@ def is_folds(path: Path) -> bool:
     return (path / FOLDS).is_file()
 
 
-def read_predictions(folder: Path) -> Predictions:
+def read_predictions(folder: Path, key: str = "path") -> Predictions:
     """Read the predictions that a run left on its own splits, named after its folder."""
     path = folder / PREDICTIONS
     if not path.exists():
         raise InputError(f"no {PREDICTIONS} in it", file=folder)
-    return predictions.read_path(path, folder.resolve().name)
+    return predictions.read_path(path, folder.resolve().name, key)
 
 
 def environment(started: float, finished: float, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukctl import predictions, tables
+from leukctl import alignment, predictions, tables
 from leukctl.errors import InputError
 from leukctl.predictions import Predictions
 
@@ -120,14 +120,18 @@ def test_splits_come_in_the_order_of_work_and_only_with_labels() -> None:
     assert rows.of_split("").identity["path"] == ["w"]
 
 
-FIRST = "path,label,split,predicted,p:a,p:b,p:c\nx,a,test,a,0.7,0.2,0.1\ny,c,val,,0.3,0.3,0.4\n"
+FIRST = (
+    "path,label,subject,split,predicted,p:a,p:b,p:c\n"
+    "x,a,S0,test,a,0.7,0.2,0.1\n"
+    "y,c,,val,,0.3,0.3,0.4\n"
+)
 
 
 def test_rows_are_matched_by_path_and_classes_by_name() -> None:
     shuffled = (
         "p:c,p:a,path,predicted,p:b,split,label\n0.5,0.1,y,c,0.4,val,c\n0.6,0.3,x,b,0.1,test,a\n"
     )
-    first, other = predictions.align([read(FIRST), read(shuffled, "other")])
+    first, other = alignment.align([read(FIRST), read(shuffled, "other")])
     assert other.name == "other"
     assert other.classes == first.classes == ["a", "b", "c"]
     assert other.identity["path"] == ["x", "y"]
@@ -140,7 +144,7 @@ def test_rows_are_matched_by_path_and_classes_by_name() -> None:
 def test_what_one_file_knows_of_an_image_all_know() -> None:
     bare = "path,p:c,p:b,p:a\ny,1,0,0\nx,0,0,1\n"
     for many in ([read(bare), read(FIRST)], [read(FIRST), read(bare)]):
-        aligned = predictions.align(many)
+        aligned = alignment.align(many)
         for one in aligned:
             labels = dict(zip(one.identity["path"], one.identity["label"], strict=True))
             assert labels == {"x": "a", "y": "c"}
@@ -150,10 +154,22 @@ def test_what_one_file_knows_of_an_image_all_know() -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ("path,p:a,p:b\nx,1,0\ny,1,0\n", "classes a, b, where p.csv has a, b, c"),
+        ("path,p:a,p:b\nx,1,0\ny,1,0\n", "no class 'c', where p.csv has 'a', 'b', 'c'"),
+        (
+            "path,p:a,p:b,p:d\nx,1,0,0\ny,1,0,0\n",
+            "no class 'c' and a class 'd', where p.csv has 'a', 'b', 'c'",
+        ),
         ("path,p:a,p:b,p:c\nx,1,0,0\n", "no row for 'y', which p.csv has"),
         ("path,p:a,p:b,p:c\nx,1,0,0\ny,1,0,0\nz,1,0,0\n", "a row for 'z', which p.csv lacks"),
         ("path,p:a,p:b,p:c\nx,1,0,0\nz,1,0,0\n", "no row for 'y', which p.csv has"),
+        (
+            "path,p:a,p:b,p:c\nx,1,0,0\ny,1,0,0\n5,1,0,0\n4,1,0,0\n3,1,0,0\n2,1,0,0\n",
+            "a row for '5', '4', '3' and 1 more, which p.csv lacks",
+        ),
+        (
+            "path,subject,p:a,p:b,p:c\nx,S1,1,0,0\ny,S2,1,0,0\n",
+            "'x' has subject 'S1', where p.csv has 'S0'",
+        ),
         (
             "path,label,p:a,p:b,p:c\nx,a,1,0,0\ny,b,1,0,0\n",
             "'y' has label 'b', where p.csv has 'c'",
@@ -166,7 +182,7 @@ def test_what_one_file_knows_of_an_image_all_know() -> None:
 )
 def test_files_that_contradict_each_other_are_named(other: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        predictions.align([read(FIRST), read(other, "other.csv")])
+        alignment.align([read(FIRST), read(other, "other.csv")])
     assert str(caught.value) == f"other.csv: {message}"
 
 
@@ -174,4 +190,30 @@ def test_files_beside_one_without_labels_still_contradict_each_other() -> None:
     texts = ["path,p:a,p:b\nx,1,0\n", "path,label,p:a,p:b\nx,a,1,0\n"]
     texts.append("path,label,p:a,p:b\nx,b,1,0\n")
     with pytest.raises(InputError, match="2: 'x' has label 'b', where 1 has 'a'"):
-        predictions.align([read(text, str(index)) for index, text in enumerate(texts)])
+        alignment.align([read(text, str(index)) for index, text in enumerate(texts)])
+
+
+def test_rows_are_matched_by_another_column_where_paths_differ() -> None:
+    one = read_by("sha256", "path,sha256,label,p:a,p:b\nx,11,a,1,0\ny,22,b,0.5,0.5\n")
+    two = read_by("sha256", "path,sha256,p:a,p:b\nv/y,22,0.25,0.75\nv/x,11,0.125,0.875\n")
+    first, other = alignment.align([one, two], "sha256")
+    assert other.identity["path"] == first.identity["path"] == ["x", "y"]
+    np.testing.assert_array_equal(other.probabilities, [[0.125, 0.875], [0.25, 0.75]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,p:a\nx,1\n", "p.csv, line 1, column id: the column is missing"),
+        ("path,id,p:a\nx,,1\n", "p.csv, line 2, column id: empty"),
+        ("path,id,p:a\nx,1,1\ny,1,1\n", "p.csv, line 3, column id: '1' stands there twice"),
+    ],
+)
+def test_a_key_tells_every_row(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_by("id", text)
+    assert str(caught.value).startswith(message)
+
+
+def read_by(key: str, text: str) -> Predictions:
+    return predictions.read(io.StringIO(text, newline=""), "p.csv", key)

@@ -43,11 +43,11 @@ def ensemble(
       leukctl ensemble runs/densenet201 runs/resnet50 \\
           --weights 0.7,0.3 --threshold 0.7 -o ensemble.csv
     """
-    from leukctl import ensembling, predictions, tables
+    from leukctl import alignment, ensembling, predictions, tables
 
     if len(models) < 2:
         raise UsageError("an ensemble needs at least two models")
-    aligned = predictions.align([_read(path) for path in models])
+    aligned = alignment.align([_read(path) for path in models])
     mixed = ensembling.ensemble(
         aligned, _numbers(weights) if weights is not None else None, threshold
     )
