@@ -99,6 +99,43 @@ def test_to_sets_the_train_rows_of_each_class(
     assert ("--to mean (5)" in err) == ("mean" in arguments)
 
 
+def test_methods_that_write_no_images_add_no_columns_but_their_own(
+    manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ["age", "path", "label", "subject", "split"]
+    monkeypatch.setenv("LEUKCTL_WORKERS", "2")  # a wish for the commands that it means something to
+    assert list(run(capsys, str(manifest))[1][0]) == columns
+    assert list(run(capsys, str(manifest), "--method", "oversample")[1][0]) == [*columns, "copy"]
+    assert list(run(capsys, str(manifest), "--method", "weights")[1][0]) == [*columns, "weight"]
+
+
+def test_oversampled_rows_are_numbered_copies(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, rows, _ = run(capsys, str(manifest), "--method", "oversample", "--to", "7")
+    counts = Counter((row["label"], row["copy"]) for row in rows if row["split"] == "train")
+    assert counts == {
+        ("ALL", "0"): 9,
+        ("AML", "0"): 5,
+        ("AML", "1"): 2,
+        ("healthy", "0"): 2,
+        ("healthy", "1"): 2,
+        ("healthy", "2"): 2,
+        ("healthy", "3"): 1,
+    }
+
+
+def test_a_manifest_without_splits_is_told_of_by_its_column(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line.rpartition(",")[0] for line in manifest.read_text().splitlines()]
+    manifest.write_text("\n".join(lines) + "\n")
+    status, rows, err = run(capsys, str(manifest))
+    assert (status, rows) == (2, [])
+    assert "split.csv, line 1, column split: the column is missing" in err
+    assert err.count("\n") == 1
+
+
 def test_augment_writes_images_a_manifest_and_an_empty_list_of_rejected(
     manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +205,7 @@ def test_weights_are_written_and_told(manifest: Path, capsys: pytest.CaptureFixt
         (["--even", "slide"], "split.csv, line 1, column slide: the column is missing"),
         (["--force"], "--force: --method undersample replaces nothing"),
         (["--root", "cells"], "--root goes with --method augment"),
+        (["--method", "weights", "--workers", "2"], "--workers goes with --method augment"),
         (["--method", "augment", "--images", "cells"], "need a folder of their own"),
         (["--method", "augment", "--images", "new", "--zoom", "1"], "--zoom 1: from 0 to 0.9"),
         (["--method", "augment", "--images", "new", "--fill", "red"], "--fill"),

@@ -265,7 +265,7 @@ def options() -> dict[str, dict[str, Any]]:
 
 SHARED = [
     *("--seed", "--device", "--precision", "--workers", "--root", "--force", "--json"),
-    *("--batch-size", "--raw", "--quiet", "--verbose", "--debug"),
+    *("--allow-rejected", "--batch-size", "--raw", "--quiet", "--verbose", "--debug"),
 ]
 
 

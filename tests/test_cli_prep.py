@@ -1,6 +1,7 @@
 """``leukctl prep`` as users call it: streams, statuses, files, bad input."""
 
 import csv
+import inspect
 import io
 import os
 import re
@@ -8,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image
 
 from leukctl import catalog, files, images
 from leukctl.cli import main
+from leukctl.cli import prep as prep_command
 
 
 def picture(path: Path, seed: int = 0, **options: object) -> Path:
@@ -277,6 +280,16 @@ def test_a_damaged_archive_is_one_line_and_no_manifest(
     assert not (cells / "a.csv").exists()
 
 
+def test_labels_of_a_manifest_without_subjects_are_mapped(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (cells / "m.csv").write_text("path,label\ncells/ALL/0.bmp,1\ncells/ALL/1.bmp,0\n")
+    (cells / "map.csv").write_text("source,from,to\n,1,ALL\n,0,healthy\n")
+    assert prep("m.csv", "--images", "img", "-o", "o.csv", "--labels", "map.csv") == 0
+    assert [row["label"] for row in rows(cells / "o.csv")] == ["ALL", "healthy"]
+    assert "labels by map.csv: 2 classes (ALL 1, healthy 1)" in capsys.readouterr().err
+
+
 def test_labels_of_several_sources_become_one_vocabulary(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -320,6 +333,13 @@ def test_help_tells_the_layouts_as_the_catalog_does(capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out.split("Layouts:\n")[1].split("\n\n")[0] + "\n"
     told = dict(re.findall(r"^    ([a-z0-9-]+) {2,}(\S.*)$", out, re.MULTILINE))
     assert told == catalog.LAYOUTS
+
+
+def test_choices_are_those_of_the_catalog() -> None:
+    given = inspect.signature(prep_command.prep, eval_str=True).parameters
+    layout, recipe = (get_args(given[name].annotation)[0] for name in ("layout", "recipe"))
+    assert get_args(layout) == tuple(catalog.LAYOUTS)
+    assert get_args(get_args(recipe)[0]) == tuple(catalog.RECIPES)
 
 
 def test_results_below_the_source_are_not_taken_for_input(cells: Path) -> None:

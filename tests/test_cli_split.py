@@ -217,6 +217,29 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("option", ["root", "workers"])
+def test_without_an_audit_options_for_looking_need_a_split_that_looks(
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+) -> None:
+    value = {"root": f"{pictures}/", "workers": "1"}[option]
+    manifest = ["split", str(tmp_path / "all.csv"), "--no-audit", "--ratios", "50,50"]
+    status, rows, err = run(capsys, *manifest, "--by", "image", f"--{option}", value)
+    assert (status, rows) == (2, [])
+    assert f"--{option} is for looking at images, and a split by image with --no-audit" in err
+    assert err.count("\n") == 1
+    monkeypatch.setenv(f"LEUKCTL_{option.upper()}", value)
+    assert run(capsys, *manifest, "--by", "image")[0] == 0
+    monkeypatch.setenv("LEUKCTL_ROOT", str(pictures))
+    status, rows, err = run(capsys, *manifest, f"--{option}", value)
+    assert (status, len(rows)) == (0, 19)
+    assert "split by near-duplicate" in err
+    assert "audit" not in err
+
+
 def test_where_subjects_are_missing_those_that_look_alike_stay_together(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

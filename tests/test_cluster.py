@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -262,6 +263,30 @@ def test_workers_of_this_machine_and_of_a_cluster_are_not_mixed(
 def test_a_worker_that_could_not_do_the_same_is_named(answer: object, message: str) -> None:
     with pytest.raises(LeukctlError, match=f"tcp://node2:1 {message}"):
         cluster._check_worker("tcp://node2:1", answer)
+
+
+def hide(folder: str) -> None:
+    """Let this worker see all but ``folder``, as where a disk is not mounted."""
+    seen = os.path.isdir
+    os.path.isdir = lambda path: path != folder and seen(path)  # type: ignore[assignment]
+
+
+def test_every_folder_of_the_sources_must_be_seen_not_the_first_alone(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for lab in ("lab1", "lab2"):
+        (cells / lab).mkdir()
+        shutil.copy(cells / "00.png", cells / lab)
+    (cells / "m.csv").write_text("path,label\nlab1/00.png,a\nlab2/00.png,b\n")
+    with start(1) as running:
+        with distributed.Client(running.scheduler_address, set_as_default=False) as client:
+            client.run(hide, str(cells / "lab2"))
+        address = running.scheduler_address
+        assert prep("--images", "img", "-q", "-o", "o.csv", "--scheduler", address) == 2
+    err = capsys.readouterr().err
+    assert f"does not see {cells / 'lab2'}; images and results must lie" in err
+    assert err.count("\n") == 1
+    assert not (cells / "o.csv").exists()
 
 
 def test_folders_that_workers_do_not_see_are_named(two: Cluster, tmp_path: Path) -> None:

@@ -259,6 +259,16 @@ def test_two_rows_of_one_image_with_different_masks_are_refused() -> None:
         results.plan(table, ["a", "a"], Path("out"))
 
 
+def test_every_folder_that_is_read_from_is_known_and_no_archive(tmp_path: Path) -> None:
+    read = ["a/x.bmp", "a/y.bmp", "b/x.bmp", f"{tmp_path}/c/x.bmp", "z.npz#0", "x.bmp"]
+    table = Table("m", ["path", "mask"], [[path, ""] for path in read])
+    plan = results.plan(table, read, Path("out"), {"z.npz#0": "z.npz"})
+    here = Path.cwd()
+    assert plan.source_folders() == sorted([here, here / "a", here / "b", tmp_path / "c"])
+    masks = table.with_columns(mask=["", "m/x.png", "", "", "", ""])
+    assert here / "m" in results.plan(masks, read, Path("out")).source_folders()
+
+
 def test_memory_does_not_grow_with_the_number_of_images() -> None:
     count = 20_000
     rows = [[f"cells/{index}.png", ""] for index in range(count)]

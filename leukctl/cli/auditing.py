@@ -45,13 +45,21 @@ class Audit:
     @property
     def wanted(self) -> bool:
         """Whether something is asked for that takes a look at the images."""
-        asked = self.shortcuts or self.pairs is not None or self.document is not None
-        return asked or (self.root is not None and not inputs.from_environment(self.root))
+        return self.results or inputs.asked("root", self.root)
 
     @property
     def results(self) -> bool:
         """Whether results are asked for that no one but an audit has."""
         return self.shortcuts or self.pairs is not None or self.document is not None
+
+    def check_no_look(self, unit: str) -> None:
+        """Refuse what is for looking at images, where neither audit nor ``unit`` does."""
+        for name, value in (("root", self.root), ("workers", self.workers)):
+            if inputs.asked(name, value):
+                raise UsageError(
+                    f"--{name} is for looking at images, and a split by {unit} with --no-audit "
+                    "looks at none"
+                )
 
     def look(self, paths: Sequence[Path]) -> "Look":
         """Look at images, with progress."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from leukctl import files
-from leukctl.cli import inputs, options, streams
+from leukctl.cli import inputs, options, outcomes, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from leukctl.balancing import Balanced, Request
+    from leukctl.balancing.requests import Made
     from leukctl.tables import Table
 
-_MOST_REJECTED_SHOWN = 20
 _DONE = {
     "undersample": "undersampled",
     "oversample": "oversampled",
@@ -136,19 +136,21 @@ def balance(
     """
     import time
 
-    from leukctl import balancing, tables
+    from leukctl import balancing, processes, tables
     from leukctl import manifest as manifests
 
     vary = {"rotate": rotate, "shear": shear, "zoom": zoom, "shift": shift}
     chosen = _chosen(vary | {"flip": flip, "fill": fill})
-    _check(method, {"to": to, "even": even, "images": images, **chosen}, force, root)
+    given = {"to": to, "even": even, "images": images, **chosen}
+    _check(method, given, {"root": root, "workers": workers}, force)
     wanted = to if to is not None else balancing.METHODS[method].default_to or ""
     if to is not None:
         balancing.targets.check(to)
     wish = None
     if images is not None:
         ranges = balancing.Ranges(**chosen)
-        wish = balancing.Augmentation(images, ranges, root, workers or _processors(), force)
+        workers = workers or processes.processors()
+        wish = balancing.Augmentation(images, ranges, root, workers, force)
     with streams.open_input(manifest) as (stream, name):
         table = manifests.read(stream, name, ("label", "split"))
     request = balancing.Request(wanted, even, seed, wish, force)
@@ -158,7 +160,7 @@ def balance(
         tables.write(made.made.table, out)
     _say(made, method, wanted)
     if images is not None:
-        _say_images(made, images, time.monotonic() - started)
+        _say_images(made.made, images, time.monotonic() - started)
     return ExitStatus.DONE if len(made.made.rejected) <= allow_rejected else ExitStatus.FOUND
 
 
@@ -166,14 +168,12 @@ def _chosen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _processors() -> int:
-    from leukctl import processes
+def _check(method: str, given: dict[str, Any], shared: dict[str, Any], force: bool) -> None:
+    """Refuse what would be ignored, and what is missing.
 
-    return processes.processors()
-
-
-def _check(method: str, given: dict[str, Any], force: bool, root: Path | None) -> None:
-    """Refuse what would be ignored, and what is missing."""
+    Args:
+        shared: options that may stand in the environment too.
+    """
     given = _chosen(given)
     augments = method == "augment"
     if augments and "images" not in given:
@@ -185,8 +185,9 @@ def _check(method: str, given: dict[str, Any], force: bool, root: Path | None) -
             raise UsageError(f"--{name} goes with --method augment")
     if force and method not in ("augment", "weights"):
         raise UsageError(f"--force: --method {method} replaces nothing")
-    if root is not None and not augments and not inputs.from_environment(root):
-        raise UsageError("--root goes with --method augment; no other reads images")
+    for name, value in shared.items():
+        if not augments and inputs.asked(name, value):
+            raise UsageError(f"--{name} goes with --method augment; no other reads images")
 
 
 def _balance(table: "Table", method: str, request: "Request") -> "Balanced":
@@ -219,19 +220,12 @@ def _say(made: "Balanced", method: str, wanted: str) -> None:
         streams.warn("the column weight stays as it was, and train and fuse honor it")
 
 
-def _say_images(made: "Balanced", images: Path, seconds: float) -> None:
+def _say_images(made: "Made", images: Path, seconds: float) -> None:
     from leukctl import tables
     from leukctl.preparing import naming
 
     where = images / naming.REJECTED
-    rejected = [[files.utf8(path), reason] for path, reason in made.made.rejected.items()]
+    rejected = [(files.utf8(path), reason) for path, reason in made.rejected.items()]
     tables.write_path(tables.Table(naming.REJECTED, ["path", "reason"], rejected), where)
-    for path, reason in rejected[:_MOST_REJECTED_SHOWN]:
-        inputs.reject(path, reason)
-    if len(rejected) > _MOST_REJECTED_SHOWN:
-        streams.error(f"and {len(rejected) - _MOST_REJECTED_SHOWN} more, all in {where}")
-    count = made.made.written
-    streams.note(
-        f"{count} images made, {made.made.skipped} of them before now; {len(rejected)} rejected; "
-        f"{seconds:.1f} s, {count / max(seconds, 1e-9):.0f} images/s"
-    )
+    outcomes.say_rejected(rejected, len(rejected), where)
+    outcomes.say_made("made", made.written, made.skipped, len(rejected), seconds, made.written)

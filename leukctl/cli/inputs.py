@@ -35,7 +35,7 @@ def gather(inputs: Sequence[Path], root: Path | None) -> Table:
         table, _ = read_manifest(manifests[0])
         manifest.check_images_exist(table, root)
         return table
-    if root is not None and not from_environment(root):
+    if asked("root", root):
         raise UsageError("--root goes with a manifest; images are named as they are")
     paths = [str(path) for given in inputs for path in _images(given)]
     table = Table("the command line", ["path"], [[path] for path in dict.fromkeys(paths)])
@@ -44,9 +44,13 @@ def gather(inputs: Sequence[Path], root: Path | None) -> Table:
     return table
 
 
-def from_environment(root: Path) -> bool:
-    """Tell whether ``root`` is a standing wish for manifests, and not one for this very call."""
-    return os.environ.get("LEUKCTL_ROOT") == str(root)
+def asked(option: str, value: Path | int | None) -> bool:
+    """Tell whether a shared option is given for this very call, and not by its LEUKCTL_ variable.
+
+    What stands in the environment is a wish for all the calls that it means something to.
+    """
+    standing = os.environ.get(f"LEUKCTL_{option.upper()}", "")
+    return value is not None and str(value) != str(Path(standing))
 
 
 def _is_manifest(path: Path) -> bool:

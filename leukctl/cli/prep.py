@@ -3,24 +3,22 @@
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from leukctl import files
-from leukctl.cli import inputs, options, streams
+from leukctl.cli import inputs, options, outcomes, prep_sources, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from leukctl.layouts import Found, Listing
     from leukctl.preparing import Chain
     from leukctl.preparing.results import Plan, Summary
+    from leukctl.preparing.work import Task
     from leukctl.processes import Runner
-    from leukctl.tables import Table
 
-_MOST_CLASSES_SHOWN = 20
 _FEW = 16  # images, for which one more process does not pay
 
 
@@ -96,12 +94,7 @@ def prep(
             help="Work on the Dask cluster of this scheduler, such as tcp://node1:8786.",
         ),
     ] = None,
-    allow_rejected: Annotated[
-        int,
-        typer.Option(
-            "--allow-rejected", metavar="N", min=0, help="Exit 0 with up to N images rejected."
-        ),
-    ] = 0,
+    allow_rejected: options.AllowRejected = 0,
 ) -> int:
     """Prepare images: PNG files of one form, and a manifest.
 
@@ -182,57 +175,21 @@ def prep(
       leukctl prep data/cells --images build/img | leukctl split - > split.csv
     """
     import time
-    from contextlib import closing
 
     from leukctl import layouts
     from leukctl.preparing import naming, results, work
 
     chain = _chain(steps, recipe)
-    found = layouts.combine(_gather(sources, layout, source, images, root))
+    found = layouts.combine(prep_sources.gather(sources, layout, source, images, root))
     if labels is not None:
-        found.table = _relabel(found.table, labels)
+        found.table = prep_sources.relabel(found.table, labels)
     started = time.monotonic()
     plan = results.plan(found.table, found.relative, images, found.archives)
-    refused = images / naming.REJECTED
     task = work.Task(chain, force, os.getcwd() if scheduler is not None else "")
-    with (
-        _runner(plan, workers, scheduler) as run,
-        streams.open_whole_output(output) as stream,
-        files.atomic_writer(refused) as rejected,
-        closing(work.prepare_all(plan.jobs(), task, run)) as outcomes,
-        streams.progress("prep", len(plan)) as advance,
-    ):
-        summary = results.write(
-            plan, outcomes, stream, rejected, lambda so_far: advance(1, _rejected(so_far.rejected))
-        )
-    _say_rejected(summary, refused)
-    _say_done(summary, time.monotonic() - started)
+    with _runner(plan, workers, scheduler) as run:
+        summary = _prepare(plan, task, run, output)
+    _say(summary, images / naming.REJECTED, time.monotonic() - started)
     return ExitStatus.DONE if summary.rejected <= allow_rejected else ExitStatus.FOUND
-
-
-@contextlib.contextmanager
-def _runner(plan: "Plan", workers: int | None, scheduler: str | None) -> "Iterator[Runner]":
-    """Yield what runs the jobs: processes of this machine, or a cluster."""
-    from leukctl import processes
-
-    if scheduler is None:
-        # A process takes some tenths of a second to start.
-        few = min(workers or processes.processors(), max(1, len(plan) // _FEW))
-        yield functools.partial(processes.in_order, workers=few)
-        return
-    if workers is not None and os.environ.get("LEUKCTL_WORKERS") != str(workers):
-        raise UsageError("--workers is for this machine; with --scheduler its cluster has its own")
-    from leukctl import cluster
-
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    job = next(plan.jobs())
-    source = [] if job.archive else [Path(job.source).absolute().parent]
-    with cluster.connected(scheduler, [plan.folder.absolute(), *source]) as run:
-        yield run
-
-
-def _rejected(count: int) -> str:
-    return f"{count} rejected" if count else ""
 
 
 def _chain(steps: str | None, recipe: str | None) -> "Chain":
@@ -247,126 +204,51 @@ def _chain(steps: str | None, recipe: str | None) -> "Chain":
     return Chain.parse(catalog.RECIPES[recipe])
 
 
-def _gather(
-    sources: Sequence[Path], layout: str, name: str | None, images: Path, root: Path | None
-) -> "list[Found]":
-    from leukctl import layouts
+@contextlib.contextmanager
+def _runner(plan: "Plan", workers: int | None, scheduler: str | None) -> "Iterator[Runner]":
+    """Yield what runs the jobs: processes of this machine, or a cluster."""
+    from leukctl import processes
 
-    if name is not None and len(sources) > 1:
-        raise UsageError("--source names one data set; give one SRC, or let folders name theirs")
-    found, named, layouts_read = [], set(), set()
-    for given in sources:
-        src = _own_manifest(given) if layout == "auto" else given
-        if layout == "manifest" or (layout == "auto" and not _holds_images(src)):
-            found.append(_read_manifest(src, layout, root, name))
-            continue
-        if root is not None and not inputs.from_environment(root):
-            raise UsageError(f"--root is for paths in a manifest, and {src} is none")
-        own = name if name is not None else _name_of(src)
-        if own in named:
-            raise UsageError(f"two SRC are called {own!r}; prepare them apart, with --source NAME")
-        named.add(own)
-        listing = _list(src, images)
-        how = layouts.recognize(listing) if layout == "auto" else layout
-        layouts_read.add(how)
-        found.append(_read_layout(listing, how, own, layout == "auto"))
-    for warning in layouts.kin(layouts_read):
-        streams.warn(warning)
-    return found
+    if scheduler is None:
+        # A process takes some tenths of a second to start.
+        few = min(workers or processes.processors(), max(1, len(plan) // _FEW))
+        yield functools.partial(processes.in_order, workers=few)
+        return
+    if inputs.asked("workers", workers):
+        raise UsageError("--workers is for this machine; with --scheduler its cluster has its own")
+    from leukctl import cluster
+
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with cluster.connected(scheduler, [plan.folder.absolute(), *plan.source_folders()]) as run:
+        yield run
 
 
-def _own_manifest(src: Path) -> Path:
-    """Return the manifest.csv of a folder that has one, as synth's have, else ``src`` itself."""
-    own = src / "manifest.csv"
-    if not own.is_file():
-        return src
-    told = files.printable(str(src))
-    streams.note(f"{told}: holds a manifest, which is read; --layout folders reads its folders")
-    return own
+def _prepare(plan: "Plan", task: "Task", run: "Runner", output: Path | None) -> "Summary":
+    """Prepare every image, and write the manifest and the table of those rejected."""
+    from leukctl.preparing import naming, results, work
+
+    with (
+        streams.open_whole_output(output) as stream,
+        files.atomic_writer(plan.folder / naming.REJECTED) as rejected,
+        contextlib.closing(work.prepare_all(plan.jobs(), task, run)) as prepared,
+        streams.progress("prep", len(plan)) as advance,
+    ):
+        return results.write(
+            plan, prepared, stream, rejected, lambda so_far: advance(1, _refused(so_far.rejected))
+        )
 
 
-def _holds_images(src: Path) -> bool:
-    return src.is_dir() or (src.suffix.lower() == ".npz" and src.is_file())
+def _refused(count: int) -> str:
+    return f"{count} rejected" if count else ""
 
 
-def _name_of(src: Path) -> str:
-    return files.utf8(src.resolve().name if src.is_dir() else src.stem)
-
-
-def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None) -> "Found":
-    from leukctl import layouts, manifest
-
-    if layout == "auto":
-        layouts.check_is_table(src)
-    with streams.open_input(src) as (stream, name):
-        home = src.parent if src.is_file() and root is None else None
-        found = layouts.from_manifest(manifest.read(stream, name), root, source, home)
-    streams.note(f"{files.printable(name)}: manifest, {len(found.table)} images")
-    return found
-
-
-def _list(src: Path, images: Path) -> "Listing":
-    from leukctl import layouts
-
-    if images.resolve() == src.resolve():
-        raise UsageError(f"--images {images} is SRC itself; the results need a folder of their own")
-    return layouts.list_source(src, exclude=images)
-
-
-def _read_layout(listing: "Listing", layout: str, source: str, recognized: bool) -> "Found":
-    from leukctl import layouts
-
-    src = files.printable(str(listing.given))
-    found = layouts.read(listing, layout, source)
-    took = "taken for " if recognized else ""
-    streams.note(f"{src}: {took}{layout}, {len(found.table)} images, {_classes(found.table)}")
-    for note in found.notes:
-        streams.warn(f"{src}: {note}")
-    for folder in listing.results:
-        streams.warn(f"{src}: passed over {folder}, where prep put images before")
-    for kind, count in sorted(listing.skipped.items()):
-        streams.detail(f"{src}: {count} files are no images ({kind})")
-    if listing.aliases:
-        streams.detail(f"{src}: passed over {listing.aliases} links to folders read already")
-    return found
-
-
-def _relabel(table: "Table", path: Path) -> "Table":
-    from leukctl import layouts, tables
-
-    with streams.open_input(path) as (stream, name):
-        relabeled = layouts.label_map.apply(table, tables.read(stream, name))
-    streams.note(f"labels by {files.printable(name)}: {_classes(relabeled)}")
-    return relabeled
-
-
-def _classes(table: "Table") -> str:
-    from collections import Counter
-
-    counts = Counter(label for label in table.column("label") if label)
-    shown = [files.printable(f"{label} {counts[label]}") for label in sorted(counts)][
-        :_MOST_CLASSES_SHOWN
-    ]
-    more = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
-    subjects = len(set(table.column("subject")) - {""})
-    of = f", {subjects} subjects" if subjects else ""
-    return f"{len(counts)} classes ({', '.join(shown)}{more}){of}" if counts else "no labels"
-
-
-def _say_rejected(summary: "Summary", where: Path) -> None:
-    for path, reason in summary.reasons:
-        inputs.reject(path, reason)
-    if summary.rejected > len(summary.reasons):
-        streams.error(f"and {summary.rejected - len(summary.reasons)} more, all in {where}")
-
-
-def _say_done(summary: "Summary", seconds: float) -> None:
+def _say(summary: "Summary", refused: Path, seconds: float) -> None:
+    outcomes.say_rejected(summary.reasons, summary.rejected, refused)
     if summary.noted:
         streams.warn(
             f"{summary.noted} images could not be prepared in full; see the column prep_note"
         )
-    streams.note(
-        f"{summary.images - summary.rejected} images prepared, {summary.skipped} of them before "
-        f"now; {summary.rejected} rejected; {seconds:.1f} s, "
-        f"{summary.images / max(seconds, 1e-9):.0f} images/s"
+    prepared = summary.images - summary.rejected
+    outcomes.say_made(
+        "prepared", prepared, summary.skipped, summary.rejected, seconds, summary.images
     )

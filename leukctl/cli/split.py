@@ -169,7 +169,10 @@ def _split(
         plan.check_column_free(table)
     unit = splits.choose(table, plan.by)
     seen = auditing.Seen(how)
-    if unit is splits.UNITS["near-duplicate"]:
+    looks = unit is splits.UNITS["near-duplicate"]
+    if not looks and not audited:
+        how.check_no_look(unit.name)
+    if looks:
         if not force:
             splits.check_groups_free(table)
         table = splits.find_groups(table, how.root, seen.groups)

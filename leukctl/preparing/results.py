@@ -1,5 +1,7 @@
 """The rows that prep reads and writes: jobs out of a manifest, a manifest out of outcomes."""
 
+import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +56,13 @@ class Plan:
         target = naming.image_path(self.folder, self.names[index])
         mask_target = naming.mask_path(self.folder, self.names[index]) if mask else ""
         return Job(path, target, mask, mask_target, digest, before, self.archives.get(path, ""))
+
+    def source_folders(self) -> list[Path]:
+        """Return the absolute folders that images and masks are read from, archives left out."""
+        images = (path for path in self.table.column("path") if path not in self.archives)
+        masks = (mask for mask in self.table.column("mask", "") if mask)
+        folders = {os.path.dirname(path) for path in itertools.chain(images, masks)}
+        return sorted({Path(folder).absolute() for folder in folders})
 
     def cell(self, index: int, column: str) -> str:
         """Return a cell of the table, "" where it has no such column."""
