@@ -163,15 +163,14 @@ class _Moments:
         K, N = len(predictions.classes), len(predictions)
         rows = np.arange(N)
         bins, gaps = calibration(predictions)
-        columns = np.zeros((N, 3 * K + 3 + ECE_BINS))
+        columns = np.zeros((N, 3 * K + 2 + ECE_BINS))
         columns[rows, labels] = 1
         answered = predicted >= 0
         columns[rows[answered], K + predicted[answered]] = 1
         right = predicted == labels
         columns[rows[right], 2 * K + labels[right]] = 1
         columns[:, 3 * K], columns[:, 3 * K + 1] = losses(predictions)
-        columns[:, 3 * K + 2] = answered
-        columns[rows, 3 * K + 3 + bins] = gaps
+        columns[rows, 3 * K + 2 + bins] = gaps
         sums = np.zeros((units.count, columns.shape[1]))
         np.add.at(sums, units.index, columns)
         return cls(sums, K)
@@ -181,19 +180,42 @@ class _Moments:
         K = self.classes
         sums = weights @ self.sums
         truth, answers, right = sums[:, :K], sums[:, K : 2 * K], sums[:, 2 * K : 3 * K]
+        overall, per_class = of_counts(truth, answers, right, auroc)
         total = truth.sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            per_class = _per_class(truth, answers, right) | {"auroc": auroc}
-            overall = _overall(truth, per_class) | {
-                "accuracy": right.sum(axis=1) / total,
-                "mcc": _mcc(truth, answers, right, total - sums[:, 3 * K + 2]),
+            overall |= {
                 "log_loss": sums[:, 3 * K] / total,
                 "brier": sums[:, 3 * K + 1] / total,
-                "coverage": sums[:, 3 * K + 2] / total,
-                "selective_accuracy": right.sum(axis=1) / sums[:, 3 * K + 2],
-                "ece": np.abs(sums[:, 3 * K + 3 :]).sum(axis=1) / total,
+                "ece": np.abs(sums[:, 3 * K + 2 :]).sum(axis=1) / total,
             }
         return Resampled(overall, per_class)
+
+
+def of_counts(
+    truth: Floats, answers: Floats, right: Floats, auroc: Floats | None = None
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return the metrics of R times answered images that counts tell, NaN where undefined.
+
+    Args:
+        truth: images of each class, float64 (R, K).
+        answers: answers of each class, so that abstentions are what is missing.
+        right: right answers of each class.
+        auroc: of each class, to be averaged; None for none.
+
+    Returns: metric → (R,), and metric → (R, K) for those of a class.
+    """
+    total, answered, found = truth.sum(axis=1), answers.sum(axis=1), right.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_class = _per_class(truth, answers, right)
+        if auroc is not None:
+            per_class |= {"auroc": auroc}
+        overall = _overall(truth, per_class) | {
+            "accuracy": found / total,
+            "mcc": _mcc(truth, answers, right, total - answered),
+            "coverage": answered / total,
+            "selective_accuracy": found / answered,
+        }
+    return overall, per_class
 
 
 def _per_class(truth: Floats, answers: Floats, right: Floats) -> dict[str, Floats]:
@@ -211,14 +233,14 @@ def _overall(truth: Floats, per_class: dict[str, Floats]) -> dict[str, Floats]:
     precision = np.nan_to_num(per_class["precision"])
     sensitivity = _mean(per_class["sensitivity"], present)
     f1 = np.where(present, per_class["f1"], 0)
-    return {
+    ranked = {"auroc_macro": _mean(per_class["auroc"], present)} if "auroc" in per_class else {}
+    return ranked | {
         "balanced_accuracy": sensitivity,
         "sensitivity_macro": sensitivity,
         "precision_macro": _mean(precision, present),
         "specificity_macro": _mean(per_class["specificity"], present),
         "f1_macro": _mean(f1, present),
         "f1_weighted": (f1 * truth).sum(axis=1) / truth.sum(axis=1),
-        "auroc_macro": _mean(per_class["auroc"], present),
     }
 
 
