@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import backbones, processes, runs, runtime, tensors
+from leukctl import backbones, calibration, processes, runs, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.backbones.folding import fold
 from leukctl.backbones.weights import check_fit, read_safetensors
@@ -132,6 +132,26 @@ class AveragingPredictor:
         """Return float64 (N, K), each row summing to 1."""
         views = zip(*map(self.copies, images), strict=True)
         return np.mean([self.model.probabilities(view) for view in views], axis=0)
+
+
+class CalibratedPredictor:
+    """Answers as a model does, but as sure as its temperature says; the answers are the same.
+
+    Args:
+        model: may be an :class:`AveragingPredictor`: its means are scaled, and not each copy's
+            answer, so that the likeliest class stays what it is.
+        temperature: of :mod:`leukctl.calibration`.
+    """
+
+    def __init__(self, model: Predictor, temperature: float) -> None:
+        self.model = model
+        self.run = model.run
+        self.compute = model.compute
+        self.temperature = temperature
+
+    def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
+        """Return float64 (N, K), each row summing to 1."""
+        return calibration.scaled(self.model.probabilities(images), self.temperature)
 
 
 def fused(extractors: Sequence[FeatureExtractor], images: Sequence[Rgb]) -> NDArray[np.float32]:

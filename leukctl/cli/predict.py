@@ -28,6 +28,14 @@ def predict(
             show_default="the image alone",
         ),
     ] = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option(
+            "--calibrated",
+            help="Scale the probabilities by the run's temperature, which report RUN --calibrate "
+            "or train --calibrate fitted.",
+        ),
+    ] = False,
     batch_size: options.BatchSize = 32,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -40,6 +48,7 @@ def predict(
     predicted class, its confidence, and the probability of every class. Images that cannot be
     read are named on standard error and left out, with exit status 1. A cell has no upright
     position, so --tta asks the model about turned copies too, at 4 or 8 times the time.
+    --calibrated changes how sure the answers are, and none of the answers.
 
     \b
     Examples:
@@ -47,10 +56,11 @@ def predict(
       leukctl predict runs/mnv2 all.csv -o predictions.csv
       leukctl predict runs/mnv2 cells/ --tta d4 -o averaged.csv
     """
-    from leukctl import manifest, predictions, runs, tables
+    from leukctl import calibration, manifest, predictions, runs, tables
     from leukctl.errors import ImageError
 
     described = runs.read(run)
+    temperature = calibration.read(described).temperature if calibrated else None
     table = manifest.originals(inputs.gather(input, root))
     manifest.check_labels(table, described.classes)
     # What can be refused has been; now torch, which takes its time.
@@ -59,6 +69,8 @@ def predict(
     model = inference.load(described, runtime.compute(device, precision, workers), folded=True)
     if tta is not None:
         model = inference.AveragingPredictor(model, tta)
+    if temperature is not None:
+        model = inference.CalibratedPredictor(model, temperature)
     identities = zip(*(table.column(name, "") for name in predictions.IDENTITY), strict=True)
     rejected = 0
     with (

@@ -22,6 +22,15 @@ HEADLINE = {
 }
 
 
+# What a calibration tells of a split → what its column is called.
+CALIBRATION = {
+    "ece_before": "ECE",
+    "ece_after": "calibrated",
+    "log_loss_before": "log loss",
+    "log_loss_after": "calibrated",
+}
+
+
 @dataclass(slots=True)
 class Report:
     """What a report says.

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from leukctl import catalog, files, tables
 from leukctl.reporting import similarity
 from leukctl.reporting.audits import Audit
-from leukctl.reporting.content import HEADLINE, UNDEFINED, Report, number
+from leukctl.reporting.content import CALIBRATION, HEADLINE, UNDEFINED, Report, number
 from leukctl.reporting.sources import Model
 from leukctl.tables import Table
 
@@ -34,10 +34,12 @@ def with_interval(entry: dict[str, Any], digits: int | None) -> str:
 
 
 def grids(report: Report) -> list[Grid]:
-    """Return the tables that fit a terminal: results, similarity of heatmaps, audits."""
+    """Return the tables for people: results, calibration, similarity of heatmaps, audits."""
     found = []
     if report.models:
         found.append(_results(report))
+    if any(model.calibration for model in report.models):
+        found.append(_calibrations(report))
     if report.similarity:
         found.append(_similarity(report))
     for audit in report.audits:
@@ -62,7 +64,7 @@ def to_json(report: Report) -> str:
     content = {
         "schema": SCHEMA,
         "split": report.split,
-        "models": [{"name": model.name, **model.document} for model in report.models],
+        "models": [_with_calibration(model) for model in report.models],
         "similarity": [
             {
                 **dict(zip(similarity.COLUMNS[3:7], row.pair, strict=True)),
@@ -108,6 +110,11 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 }
 
 
+def _with_calibration(model: Model) -> dict[str, Any]:
+    own = {} if model.calibration is None else {"calibration": asdict(model.calibration)}
+    return {"name": model.name, **model.document, **own}
+
+
 def _results(report: Report) -> Grid:
     rows = []
     for model in report.models:
@@ -118,6 +125,23 @@ def _results(report: Report) -> Grid:
     header = ["model", "n", *HEADLINE.values()]
     header[2] = "accuracy [95 % interval]"
     return Grid(f"Results on {report.split}", header, rows)
+
+
+def _calibrations(report: Report) -> Grid:
+    rows = [
+        [
+            model.name,
+            split,
+            str(quality.n),
+            number(model.calibration.temperature, report.digits),
+            *(number(getattr(quality, name), report.digits) for name in CALIBRATION),
+        ]
+        for model in report.models
+        if model.calibration is not None
+        for split, quality in model.calibration.splits.items()
+    ]
+    header = ["model", "split", "n", "temperature", *CALIBRATION.values()]
+    return Grid("Calibration, fitted on val", header, rows)
 
 
 def _per_class(report: Report, model: Model) -> Grid:

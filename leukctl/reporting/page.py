@@ -9,7 +9,7 @@ import leukctl
 from leukctl import catalog, files
 from leukctl.reporting import charts, documents, gallery
 from leukctl.reporting.audits import Audit
-from leukctl.reporting.content import HEADLINE, Report, number
+from leukctl.reporting.content import CALIBRATION, HEADLINE, Report, number
 from leukctl.reporting.sources import Model
 
 _NAMED = 20  # of what crosses the splits
@@ -57,6 +57,7 @@ def render(report: Report) -> str:
         # What most readers look for stands first: the table is wider than a phone.
         metrics={name: catalog.METRICS[name] for name in (*HEADLINE, *catalog.METRICS)},
         per_class=catalog.PER_CLASS_METRICS,
+        calibration=CALIBRATION,
         down=catalog.METRICS_DOWN,
         short=SHORT,
         gallery=gallery.gallery(report.sources.explanations),

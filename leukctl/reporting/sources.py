@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leukctl import files, predictions, runs, tables
+from leukctl import calibration, files, predictions, runs, tables
+from leukctl.calibration import Calibration
 from leukctl.errors import InputError, UsageError
 from leukctl.predictions import Predictions
 from leukctl.reporting import audits, documents, similarity
@@ -30,6 +31,7 @@ class Model:
         predictions: None where the scores alone were read.
         run, history, versions: of a run folder; versions are those of the packages that made it.
             A cross-validation has none.
+        calibration: of a run folder, where a temperature was fitted.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Model:
     run: Run | None = None
     history: Table | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
 
 @dataclass(slots=True)
@@ -171,9 +174,10 @@ def _add_explanations(sources: Sources, folder: Path, table: Table) -> None:
 
 def _run(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> Model:
     run = runs.read(folder, verify=False) if runs.is_run(folder) else None
+    calibrated = _calibration(sources, run) if run is not None else None
     document = _stored(folder, seed)
     if document is not None and not full:
-        return Model(name, document, run=run)
+        return Model(name, document, run=run, calibration=calibrated)
     rows = runs.read_predictions(folder)
     rows.name = name
     if document is not None and not _fits(document, rows):
@@ -189,7 +193,18 @@ def _run(sources: Sources, folder: Path, name: str, seed: int | None, full: bool
         run,
         tables.read_path(history) if history.is_file() else None,
         _versions(folder),
+        calibrated,
     )
+
+
+def _calibration(sources: Sources, run: Run) -> Calibration | None:
+    if not (run.folder / runs.CALIBRATION).exists():
+        return None
+    try:
+        return calibration.read(run)
+    except InputError as error:
+        sources.warnings.append(f"{error}; not shown")
+        return None
 
 
 def _stored(folder: Path, seed: int | None) -> Document | None:

@@ -1,0 +1,66 @@
+"""A temperature for a run: fitted, kept in its folder, and told of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leukctl.cli import streams
+from leukctl.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from leukctl.calibration import Calibration
+
+
+def inputs(given: Sequence[Path]) -> None:
+    """Calibrate the run folders among the inputs of a report; all of them, or none.
+
+    Raises :class:`UsageError` where there is none.
+    """
+    from leukctl import calibration, runs
+
+    folders = [path for path in given if runs.is_run(path) or runs.is_folds(path)]
+    if not folders:
+        raise UsageError("--calibrate needs a run folder; predictions alone are of no known model")
+    fitted = [(folder, calibration.fit_run(folder)) for folder in folders]
+    for folder, found in fitted:
+        _keep(found, folder)
+
+
+def trained(folder: Path, status: int) -> int:
+    """Calibrate a run that has just been trained; return the status to end with.
+
+    Where no temperature can be fitted, the reason is said, and the run stays as good as it was.
+
+    Args:
+        status: that the training ends with otherwise.
+    """
+    from leukctl import calibration
+
+    try:
+        found = calibration.fit_run(folder)
+    except calibration.CalibrationError as error:
+        streams.error(f"not calibrated: {error}")
+        return ExitStatus.FOUND
+    _keep(found, folder)
+    return status
+
+
+def _keep(found: "Calibration", folder: Path) -> None:
+    from leukctl import calibration
+
+    calibration.write(found, folder)
+    images = "1 val image" if found.fitted_on == 1 else f"{found.fitted_on} val images"
+    streams.note(f"{folder}: temperature {found.temperature:.4g}, fitted on {images}")
+    for split, quality in found.splits.items():
+        streams.note(
+            f"{folder} {split}: ECE {quality.ece_before:.4f} before, {quality.ece_after:.4f} "
+            f"calibrated; log loss {quality.log_loss_before:.4f} before, "
+            f"{quality.log_loss_after:.4f} calibrated"
+        )
+    if found.left_out:
+        streams.warn(
+            f"{folder}: {found.left_out} of the val images gave their own class a probability of "
+            "0, which no temperature mends; the fit leaves them out"
+        )
+    if found.fitted_on < calibration.FEW:
+        streams.warn(f"{folder}: a temperature of {images} only is uncertain")
