@@ -392,6 +392,30 @@ def test_a_pickle_is_never_opened(tmp_path: Path, name: str) -> None:
         backbones.create(SMALL, Origin(tmp_path / name))
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_under_another_name_is_refused_as_one(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "model.safetensors"
+    torch.save({"a": torch.zeros(3)}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"model\.safetensors: a pickle under another name"):
+        backbones.create("mobilenetv2", Origin(path))
+
+
+def test_a_plain_pickle_of_python_is_refused_as_one(tmp_path: Path) -> None:
+    import pickle
+
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        (tmp_path / "x.safetensors").write_bytes(pickle.dumps({"a": [1, 2]}, protocol))
+        with pytest.raises(WeightsError, match="a pickle under another name"):
+            backbones.create("mobilenetv2", Origin(tmp_path / "x.safetensors"))
+
+
+def test_a_damaged_file_whose_header_has_a_pickles_length_is_no_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes((0x0280).to_bytes(8, "little") + b'{"a"')
+    with pytest.raises(WeightsError, match="no whole safetensors file"):
+        backbones.create("mobilenetv2", Origin(path))
+
+
 def test_a_folder_with_nothing_but_a_pickle_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
     with pytest.raises(WeightsError, match=r"pytorch_model\.bin may run code when it is read"):

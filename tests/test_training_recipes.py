@@ -191,6 +191,35 @@ def test_options_that_cannot_be_read_are_refused_at_once(given: dict, said: str)
         resolve(given, SCRATCH)
 
 
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"epochs": 0, "lr": 0.1}, "--lr"),
+        ({"epochs": 0, "unfreeze": 1}, "--unfreeze"),
+        ({"epochs": 0, "schedule": "plateau", "frozen_schedule": "constant"}, "--schedule"),
+        ({"epochs": 0, "weight_decay": 0.1, "frozen_weight_decay": 0.2}, "--weight-decay"),
+        ({"frozen_epochs": 0, "frozen_lr": 0.1}, "--frozen-lr"),
+        ({"frozen_epochs": 0, "frozen_schedule": "constant"}, "--frozen-schedule"),
+        ({"frozen_epochs": 0, "frozen_weight_decay": 0.1}, "--frozen-weight-decay"),
+        ({"patience": 0, "schedule": "constant", "monitor": "val_loss"}, "--monitor"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(given: dict, option: str) -> None:
+    with pytest.raises(UsageError, match=f"^{option} would do nothing: "):
+        resolve(given, WEIGHTS)
+
+
+def test_options_that_do_something_are_taken() -> None:
+    assert resolve({"epochs": 0, "schedule": "plateau", "weight_decay": 0.1}, WEIGHTS)
+    assert resolve({"patience": 0, "schedule": "plateau", "monitor": "val_loss"}, WEIGHTS)
+    assert resolve({"patience": 0, "frozen_schedule": "plateau", "monitor": "val_f1"}, WEIGHTS)
+
+
+def test_a_recipe_without_the_stage_is_named() -> None:
+    with pytest.raises(UsageError, match=r"--lr would do nothing: --epochs is 0 \(khan2024\)"):
+        resolve({"lr": 0.1}, WEIGHTS, "khan2024")
+
+
 def test_parameters_told_in_help_are_those_that_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

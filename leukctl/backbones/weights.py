@@ -12,6 +12,7 @@ from leukctl.runtime import timm, torch
 
 # Heads that help a first training along and that nothing else reads.
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")  # of pickle, after its first byte
 _PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".h5", ".keras")
 
 
@@ -77,14 +78,34 @@ def read_config(weights: Path) -> dict[str, Any]:
 
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of ``path``; raise :class:`WeightsError` where it is none or damaged."""
+    """Return the tensors of ``path``; raise :class:`WeightsError` where it is none or damaged.
+
+    A pickle is told by its first bytes, whatever it is called, and never loaded.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
+        if _is_pickle(path):
+            raise WeightsError(
+                f"{path}: a pickle under another name, which can run code when it is read; "
+                "refused, leukctl takes .safetensors"
+            ) from None
         raise WeightsError(f"{path}: no whole safetensors file ({first_line(error)})") from None
+
+
+def _is_pickle(path: Path) -> bool:
+    """Tell whether a file begins as a pickle does, or as the zip archive that torch puts one in."""
+    try:
+        with open(path, "rb") as stream:
+            first = stream.read(9)
+    except OSError:
+        return False
+    if first[8:] == b"{":  # a safetensors file, damaged
+        return False
+    return first.startswith(b"PK\x03\x04") or (first[:1] == b"\x80" and first[1:2] in _PROTOCOLS)
 
 
 def write_safetensors(state: Mapping[str, torch.Tensor], path: Path) -> None:

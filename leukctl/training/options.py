@@ -1,7 +1,7 @@
 """What a user decides about training."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Options:
     ``frozen_schedule`` and ``frozen_weight_decay`` are None where the frozen stage has those of
     the other. ``recipe``, ``val_from_train`` and ``fold`` are for the record: :func:`resolve` has
     seen to the first, :func:`leukctl.splits.cut_val` and :mod:`leukctl.crossvalidation` to the
-    others.
+    others, and ``calibrate`` is done when the run is whole.
     """
 
     backbone: str
@@ -60,6 +60,7 @@ class Options:
     label_smoothing: float = 0.0
     class_weights: str = "none"
     fold: int | None = None
+    calibrate: bool = False
     seed: int = 0
 
     def choice(self, name: str) -> Choice:
@@ -152,7 +153,28 @@ def resolve(given: Mapping[str, Any], origin: Origin, recipe: str | None = None)
         settled["input_size"] = RECIPES[recipe].input_size(settled["backbone"])
     options = Options(origin=origin, recipe=recipe, **settled)
     options.check()
+    _check_used(options, [name for name, value in given.items() if value is not None])
     return options
+
+
+def _check_used(options: Options, given: Sequence[str]) -> None:
+    """Raise :class:`UsageError` for an option that nothing would look at."""
+    unused: dict[str, str] = {}
+    if not options.frozen_epochs:
+        why = "there are no --frozen-epochs"
+        unused |= dict.fromkeys(("frozen_lr", "frozen_schedule", "frozen_weight_decay"), why)
+    if not options.epochs:
+        unused |= dict.fromkeys(("lr", "unfreeze"), "--epochs is 0")
+        for name in ("schedule", "weight_decay"):  # otherwise the frozen stage's too
+            if getattr(options, f"frozen_{name}") is not None:
+                unused[name] = f"--epochs is 0, and the frozen stage has its --frozen-{name}"
+    if not options.patience and all(s.schedule.name != "plateau" for s in options.stages()):
+        unused["monitor"] = "--patience is 0, and no schedule is plateau"
+    for name in given:
+        if name in unused:
+            option, why = name.replace("_", "-"), unused[name].replace("_", "-")
+            by = f" ({options.recipe})" if options.recipe is not None else ""
+            raise UsageError(f"--{option} would do nothing: {why}{by}; leave it out")
 
 
 def restored(kept: Mapping[str, Any]) -> Options:
