@@ -116,6 +116,7 @@ def report_of(*inputs, split=None, full=True, digits=None):
         named = {model.name: model.document for model in found.models}
         report.split = documents.choose_split(named, split)
         report.findings = findings.findings(found.models, report.split)
+        report.facts = findings.facts(found.models, report.split)
     return report
 
 

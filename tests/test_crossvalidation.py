@@ -85,8 +85,10 @@ def test_report_reads_it(validated: Path, capsys: pytest.CaptureFixture[str]) ->
     assert cli.main(["report", str(validated)]) == 0
     said = capsys.readouterr()
     assert "run" in said.out
-    assert "Cross-validated over 3 folds" in said.err
+    # What it is, and nothing to be warned of.
+    assert "\nCross-validated over 3 folds" in said.err
     assert cli.main(["report", str(validated), "-o", str(validated / "page.html")]) == 0
+    assert "Cross-validated over 3 folds" in (validated / "page.html").read_text()
     (validated / "page.html").unlink()
 
 

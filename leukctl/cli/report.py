@@ -180,6 +180,7 @@ def _report(found: "Sources", split: str | None, digits: int | None, kind: str) 
     if found.models:
         said.split = documents.choose_split({m.name: m.document for m in found.models}, split)
         said.findings = findings.findings(found.models, said.split)
+        said.facts = findings.facts(found.models, said.split)
         if split is None:
             streams.note(f"scores on {said.split}")
     elif split is not None:
@@ -193,6 +194,8 @@ def _report(found: "Sources", split: str | None, digits: int | None, kind: str) 
             streams.note("explanations appear in HTML only")
         if kind == "csv":
             _say_what_csv_leaves_out(said)
+        for sentence in said.facts:
+            streams.note(sentence)
         for sentence in said.findings:
             streams.warn(sentence)
     return said

@@ -38,7 +38,8 @@ class Report:
     Attributes:
         sources: what it is made from.
         split: whose scores are shown; None when there is no model.
-        findings: sentences.
+        findings: sentences that a careful reader should know of.
+        facts: sentences that belong to the scores.
         similarity: the summary of the similarity tables.
         digits: after the decimal point; None is four for people and all for machines.
     """
@@ -46,6 +47,7 @@ class Report:
     sources: Sources
     split: str | None
     findings: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
     similarity: list[Row] = field(default_factory=list)
     digits: int | None = None
 

@@ -1,9 +1,11 @@
 """What a careful reader should know of the scores, as plain sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from leukctl.reporting import documents
 from leukctl.reporting.sources import Model
+
+Rules = Callable[[Model, str], Iterator[str]]
 
 
 def findings(models: Sequence[Model], split: str) -> list[str]:
@@ -11,16 +13,25 @@ def findings(models: Sequence[Model], split: str) -> list[str]:
 
     The gravest come first: a model that has collapsed, subjects that stand in two splits.
     """
+    return [*_joined(models, split, _of_model), *_of_all(models, split)]
+
+
+def facts(models: Sequence[Model], split: str) -> list[str]:
+    """Return what belongs to the scores and is no cause for care, as :func:`findings` does."""
+    return _joined(models, split, _facts)
+
+
+def _joined(models: Sequence[Model], split: str, rules: Rules) -> list[str]:
+    """Return the sentences of all models, those of the first rule first."""
     holding: dict[tuple[int, str], list[str]] = {}
     for model in models:
-        for rank, sentence in enumerate(_of_model(model, split)):
+        for rank, sentence in enumerate(rules(model, split)):
             if sentence:
                 holding.setdefault((rank, sentence), []).append(model.name)
-    found = [
+    return [
         sentence if len(names) == len(models) else f"{', '.join(names)}: {sentence}"
         for (_, sentence), names in sorted(holding.items(), key=lambda item: item[0][0])
     ]
-    return [*found, *_of_all(models, split)]
 
 
 def _of_model(model: Model, split: str) -> Iterator[str]:
@@ -52,7 +63,6 @@ def _of_model(model: Model, split: str) -> Iterator[str]:
         if absent
         else ""
     )
-    yield _folds(model, split)
     yield _abstentions(scores["coverage"]["value"])
     unlabelled = scores["n_unlabelled"]
     yield (
@@ -62,8 +72,12 @@ def _of_model(model: Model, split: str) -> Iterator[str]:
     )
 
 
+def _facts(model: Model, split: str) -> Iterator[str]:
+    """Yield the spread over the folds of a cross-validation, empty where there are none."""
+    yield _folds(model, split)
+
+
 def _folds(model: Model, split: str) -> str:
-    """Tell the spread over the folds of a cross-validation."""
     folds = model.document.get("folds")
     if split != "test" or not folds:
         return ""

@@ -53,8 +53,9 @@ def markdown(report: Report) -> str:
     parts = ["# Report\n"]
     for grid in [*grids(report), *(_per_class(report, model) for model in report.models)]:
         parts.append(f"## {_escaped(grid.title)}\n\n{_markdown_table(grid)}\n")
-    if report.findings:
-        sentences = "\n".join(f"- {_escaped(sentence)}" for sentence in report.findings)
+    if report.facts or report.findings:
+        said = [*report.facts, *report.findings]
+        sentences = "\n".join(f"- {_escaped(sentence)}" for sentence in said)
         parts.append(f"## To keep in mind\n\n{sentences}\n")
     return "\n".join(parts)
 
@@ -76,6 +77,7 @@ def to_json(report: Report) -> str:
             for row in report.similarity
         ],
         "audits": [{"name": audit.name, **audit.document} for audit in report.audits],
+        "facts": report.facts,
         "findings": report.findings,
     }
     return files.to_json(content if report.digits is None else _rounded(content, report.digits))
