@@ -167,6 +167,13 @@ SPLIT_UNITS = {
     "near-duplicate": "images that look alike stay together; fills the column group",
 }
 
+ENSEMBLES = {
+    "mean": "the mean of the probabilities",
+    "weighted": "their weighted mean (Patel et al. 2025)",
+    "vote": "the models' answers as votes, weighted or not",
+    "stack": "a logistic regression over the probabilities, fitted on val or across folds",
+}
+
 # What the label may be told from without a cell's shape → how sentences call it.
 SHORTCUTS = {
     "color": "the colors of the whole image, cells included",
