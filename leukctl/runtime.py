@@ -178,6 +178,24 @@ def precision(name: str, on: torch.device) -> str:
     return name
 
 
+def precisions(on: torch.device) -> tuple[str, ...]:
+    """Return the precisions that a training may do with on a device, where it has them in hardware.
+
+    fp16 is not among them: it needs its loss scaled, and gains nothing over bf16 but age.
+    """
+    if on.type == "cuda":
+        has_bf16 = torch.cuda.is_bf16_supported(False)
+    else:
+        has_bf16 = on.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return ("fp32", "bf16") if has_bf16 else ("fp32",)
+
+
+def synchronize(on: torch.device) -> None:
+    """Wait until a device has done what it was told to."""
+    if on.type == "cuda":
+        torch.cuda.synchronize(on)
+
+
 def place(module: Any, on: torch.device) -> None:
     """Move a network to a device, with the strides that convolutions like best there."""
     module.to(on, memory_format=torch.channels_last)
@@ -190,11 +208,13 @@ class Compute:
     Attributes:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         workers: threads that read images.
+        auto: whether the precision was left open, so that training may choose another.
     """
 
     device: torch.device
     precision: str
     workers: int
+    auto: bool = False
 
 
 def compute(
@@ -202,7 +222,8 @@ def compute(
 ) -> Compute:
     """Return what ``--device``, ``--precision`` and ``--workers`` ask for, checked."""
     on = device(device_name)
-    return Compute(on, precision(precision_name, on), workers or processors())
+    chosen = precision(precision_name, on)
+    return Compute(on, chosen, workers or processors(), auto=precision_name == "auto")
 
 
 def autocast(how: Compute) -> AbstractContextManager[Any]:

@@ -71,7 +71,8 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         envvar="LEUKCTL_PRECISION",
-        help="Arithmetic of the network; auto is bf16 on a GPU that has it, else fp32.",
+        help="Arithmetic of the network; auto is bf16 on a GPU that has it, else fp32 (train "
+        "times both).",
     ),
 ]
 BatchSize = Annotated[

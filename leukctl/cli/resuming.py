@@ -69,7 +69,8 @@ def resume(run: Path, given: dict[str, Any], root: Path | None, workers: int | N
     chosen = _options(run, record)
     if epochs is not None:
         chosen.epochs = _raised(run, record, epochs)
-    compute = runtime.compute(record.compute["device"], record.compute["precision"], workers)
+    precision = "auto" if record.compute.get("auto") else record.compute["precision"]
+    compute = runtime.compute(record.compute["device"], precision, workers)
     if record.compute["threads"] != torch.get_num_threads():
         streams.warn(
             f"{run} began with {record.compute['threads']} threads and goes on with "

@@ -118,6 +118,12 @@ def train(
     raised: the rates that remain are those of the longer schedule, and what patience ended stays
     ended. Deleting RUN/checkpoint costs nothing but this.
 
+    --precision auto times some steps in fp32 and in bf16 and takes bf16 on a CPU, or fp32 on a GPU,
+    only where it is at least 1.2 times as fast, so that a busy machine hardly decides; trainings of
+    fewer than 100 steps are not timed. The choice is kept for --resume and written to run.json.
+    Name a precision to have no doubt. After an auto the answers at the end are computed as predict
+    computes them.
+
     Several backbones, augmentations or optimizers, with commas between them, make a run each in
     RUN/BACKBONE-AUGMENT-OPTIMIZER. The same line again leaves out what is finished and goes on with
     what was interrupted; what fails is named at the end, with exit status 2.

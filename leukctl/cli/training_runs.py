@@ -113,16 +113,24 @@ def standing(job: Job, chosen: "Options", force: bool) -> "tuple[bool, Record | 
 
     record = None if force else checkpoints.read(job.folder)
     if record is not None and not record.finished and record.epochs:
-        wanted = {**chosen.kept(), "manifest": job.source.sha256}
-        _check_same(job, wanted, {**record.options, "manifest": record.source.sha256})
+        wanted = {**chosen.kept(), **_compute(job), "manifest": job.source.sha256}
+        before = {**record.options, **record.compute, "manifest": record.source.sha256}
+        _check_same(job, wanted, before)
         return False, record
     if runs.is_run(job.folder) and not force:
         found = runs.read(job.folder)
         wanted = {**chosen.plain(job.compute), "manifest": job.source.sha256}
+        if job.compute.auto:
+            del wanted["precision"]  # what it came to then may not be what it comes to now
         _check_same(job, wanted, {**found.options, "manifest": found.manifest_sha256})
         return True, None
     runs.check_free(job.folder, force)
     return False, None
+
+
+def _compute(job: Job) -> "dict[str, Any]":
+    wanted = {"device": job.compute.device.type, "precision": job.compute.precision}
+    return {"device": wanted["device"]} if job.compute.auto else wanted
 
 
 def _check_same(job: Job, wanted: "dict[str, Any]", found: "dict[str, Any]") -> None:
@@ -180,6 +188,7 @@ def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
             past=past,
             on_epoch=_say_epoch,
             on_progress=advance,
+            on_note=streams.note,
         )
 
 

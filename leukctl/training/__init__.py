@@ -13,7 +13,6 @@ from leukctl import (
     files,
     inference,
     manifest,
-    predictions,
     results,
     runs,
     runtime,
@@ -22,15 +21,15 @@ from leukctl.backbones import Network
 from leukctl.backbones.weights import write_safetensors
 from leukctl.balancing import weights as row_weights
 from leukctl.checkpoints import Record, Source, discard
-from leukctl.errors import InputError
 from leukctl.inference import NetworkPredictor
-from leukctl.predictions import Predictions
 from leukctl.runs import BackboneSpec, Run
 from leukctl.runtime import Compute, torch
 from leukctl.tables import Table
 from leukctl.tensors import Reader
+from leukctl.training import timing
 from leukctl.training.checkpoints import Checkpoint, load
 from leukctl.training.data import ImageStore
+from leukctl.training.ending import evaluate, history
 from leukctl.training.loop import Settings, Trainer
 from leukctl.training.loss import DivergedError, Split
 from leukctl.training.options import Options, remarks, resolve
@@ -39,13 +38,8 @@ from leukctl.training.state import Epoch, State, set_seed
 
 __all__ = ["Options", "Outcome", "remarks", "resolve", "train"]
 
-HISTORY = (
-    *("epoch", "stage", "learning_rate"),
-    *("train_loss", "train_accuracy", "train_f1_macro"),
-    *("val_loss", "val_accuracy", "val_f1_macro"),
-)
-
 Progress = Callable[[int], None]
+Note = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -81,6 +75,7 @@ def train(
     past: Record | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda step: None,
+    on_note: Note = lambda text: None,
 ) -> Outcome:
     """Train as ``options`` say and write the run into ``folder``, ``run.json`` last.
 
@@ -95,6 +90,10 @@ def train(
         manifest_path: where the table came from, for whoever goes on with the run.
         past: the checkpoint to go on from. The weights and the history are then those of a training
             that was never interrupted, to the bit on a CPU with as many threads.
+        on_note: told what was decided on the way, a sentence each.
+
+    Where ``compute`` leaves the precision open, training has the one that :mod:`.timing` finds, and
+    the answers at the end that which ``predict`` has when nothing is said.
 
     Raises :class:`InputError` for a manifest that cannot be learned from
     (:func:`leukctl.manifest.learnable`, :func:`leukctl.balancing.weights.learned`) or an image that
@@ -106,12 +105,15 @@ def train(
     state = load(folder, past) if past is not None else None
     spec = runs.backbone(past.backbone) if past is not None and state is not None else None
     network, run = _start(table, options, folder, compute, classes, manifest_sha256, spec)
+    read = inference.reader(run)
+    splits = _splits(table, run, options, compute, root, read)
+    how = timing.settle(network, options, compute, splits[0].store, run.backbones[0], past, on_note)
+    run.options["precision"] = how.precision
     source = Source(manifest_path, str(root) if root is not None else None, manifest_sha256)
-    checkpoint = Checkpoint(folder, _record(past, source, options, compute, run))
+    checkpoint = Checkpoint(folder, _record(past, source, options, how, run))
     checkpoint.begin()
     try:
-        read = inference.reader(run)
-        trainer = _trainer(table, network, run, options, compute, root, read, on_progress)
+        trainer = _trainer(network, splits, options, how, run.backbones[0], on_progress)
         epochs, diverged = _run(trainer, options.stages(), checkpoint, state, on_epoch)
     except BaseException:
         if not checkpoint.record.epochs:
@@ -150,6 +152,7 @@ def _record(
         "compute": {
             "device": compute.device.type,
             "precision": compute.precision,
+            "auto": compute.auto,
             "threads": torch.get_num_threads(),
         },
         "backbone": asdict(run.backbones[0]),
@@ -193,18 +196,10 @@ def _start(
     return network, run
 
 
-def _trainer(
-    table: Table,
-    network: Network,
-    run: Run,
-    options: Options,
-    compute: Compute,
-    root: Path | None,
-    read: Reader,
-    on_progress: Progress,
-) -> Trainer:
-    """Return what trains the network, its images read."""
-    spec = run.backbones[0]
+def _splits(
+    table: Table, run: Run, options: Options, compute: Compute, root: Path | None, read: Reader
+) -> list[Split]:
+    """Return the images to learn from and those to choose by."""
     splits = []
     learned, weights = row_weights.learned(table)
     chosen = {"train": learned, "val": manifest.rows_of_split(table, "val")}
@@ -212,12 +207,25 @@ def _trainer(
         rows = table.select(indices)
         paths = manifest.image_paths(rows, root)
         labels = np.array([run.classes.index(label) for label in rows.column("label")], np.int64)
-        store = ImageStore(paths, read, spec.input_size, compute.workers)
-        store.preload(on_progress)
+        store = ImageStore(paths, read, run.backbones[0].input_size, compute.workers)
         own = weights if name == "train" else None
         if name == "train" and options.class_weights == "balanced":
             own = row_weights.balanced(labels)
         splits.append(Split(store, labels, own))
+    return splits
+
+
+def _trainer(
+    network: Network,
+    splits: list[Split],
+    options: Options,
+    compute: Compute,
+    spec: BackboneSpec,
+    on_progress: Progress,
+) -> Trainer:
+    """Return what trains the network, its images read."""
+    for split in splits:
+        split.store.preload(on_progress)
     settings = Settings(
         batch_size=options.batch_size,
         accumulate=options.accumulate,
@@ -256,38 +264,3 @@ def _run(
         diverged = f"{error} in epoch {len(epochs) + 1}"
     trainer.restore_best()
     return epochs, diverged
-
-
-def evaluate(
-    model: NetworkPredictor,
-    table: Table,
-    read: Reader,
-    root: Path | None,
-    batch_size: int,
-    on_progress: Progress,
-) -> Predictions:
-    """Return the predictions for every image of the manifest that has a split, each once.
-
-    Raises :class:`InputError` for an image that cannot be read.
-    """
-    chosen = manifest.with_split(table)
-    paths = manifest.image_paths(chosen, root)
-    rows = []
-    for path, answer in inference.predict(model, paths, read, batch_size, on_progress):
-        if not isinstance(answer, np.ndarray):
-            raise InputError(str(answer), file=path)
-        rows.append(answer)
-    return predictions.make(model.run.name, model.run.classes, chosen, np.stack(rows))
-
-
-def history(epochs: list[Epoch]) -> Table:
-    """Return the epochs as the table of history.csv."""
-    rows = []
-    for epoch in epochs:
-        scores = [
-            repr(split[name])
-            for split in (epoch.train, epoch.val)
-            for name in ("loss", "accuracy", "f1_macro")
-        ]
-        rows.append([str(epoch.epoch), epoch.stage, repr(epoch.learning_rate), *scores])
-    return Table(runs.HISTORY, list(HISTORY), rows)

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from leukctl import runtime, tensors
 from leukctl.backbones import Network
-from leukctl.errors import UsageError
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
 from leukctl.training import augment, stages
 from leukctl.training.choices import Choice
 from leukctl.training.data import batches
-from leukctl.training.loss import Split, Tally, accumulated, soft_targets
+from leukctl.training.loss import Split, Tally, accumulated, checked, soft_targets
 from leukctl.training.stages import Learning, Stage
 from leukctl.training.state import (
     Best,
@@ -169,7 +168,7 @@ class Trainer:
         shares = accumulated([len(indices) for indices in order], self.settings.accumulate)
         for (forward, targets, labels), (share, last) in zip(steps, shares, strict=True):
             with runtime.autocast(self.settings.compute):
-                logits = self._checked(forward)
+                logits = checked(forward)
                 loss = torch.nn.functional.cross_entropy(logits.float(), targets)
             tally.add(loss.item(), logits, labels)
             learning.scaler.scale(loss * share).backward()
@@ -186,14 +185,6 @@ class Trainer:
         learning.scaler.step(learning.optimizer)
         learning.scaler.update()
         learning.optimizer.zero_grad(set_to_none=True)
-
-    def _checked(self, forward: Callable[[], torch.Tensor]) -> torch.Tensor:
-        try:
-            return forward()
-        except ValueError as error:  # BatchNorm has nothing to take a variance of
-            raise UsageError(
-                f"{str(error).splitlines()[0]}; a larger --batch-size or --input-size helps"
-            ) from None
 
     def _image_steps(
         self,
@@ -217,14 +208,7 @@ class Trainer:
             targets = self.targets[indices].to(self.device)
             if mix is not None:
                 inputs, targets = mix(inputs, targets, random)
-            yield (lambda x=inputs: self._logits(x, frozen)), targets, labels
-
-    def _logits(self, inputs: torch.Tensor, frozen: bool) -> torch.Tensor:
-        if not frozen:
-            return self.network(inputs)
-        with torch.no_grad():
-            pooled = self.network.pool(self.network.feature_map(inputs))
-        return self.network.head(pooled)
+            yield (lambda x=inputs: stages.logits(self.network, x, frozen)), targets, labels
 
     def _feature_steps(self, cached: Features, order: list[NDArray[np.int64]]) -> Iterator[Any]:
         features, labels = cached

@@ -1,13 +1,14 @@
 """What training makes small, and what it counts on the way."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 
-from leukctl.errors import LeukctlError
+from leukctl.errors import LeukctlError, UsageError
 from leukctl.runtime import torch
 from leukctl.training.data import ImageStore
 
@@ -29,6 +30,16 @@ class Split:
 
 class DivergedError(LeukctlError):
     """The loss is no number any more."""
+
+
+def checked(forward: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Return what a forward pass of training gives; refuse a batch that BatchNorm cannot take."""
+    try:
+        return forward()
+    except ValueError as error:  # there is nothing to take a variance of
+        raise UsageError(
+            f"{str(error).splitlines()[0]}; a larger --batch-size or --input-size helps"
+        ) from None
 
 
 @dataclass(slots=True)

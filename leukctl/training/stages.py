@@ -78,6 +78,15 @@ def begin(network: Network, stage: Stage, compute: Compute) -> Learning:
     )
 
 
+def logits(network: Network, inputs: torch.Tensor, frozen: bool) -> torch.Tensor:
+    """Return the logits (N, K) of inputs (N, 3, H, W), with gradients of what learns."""
+    if not frozen:
+        return network(inputs)
+    with torch.no_grad():
+        pooled = network.pool(network.feature_map(inputs))
+    return network.head(pooled)
+
+
 def freeze(network: Network, stage: Stage) -> list[torch.nn.Module]:
     """Decide which tensors learn; return the modules whose statistics stay as they are.
 
