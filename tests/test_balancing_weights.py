@@ -8,13 +8,13 @@ import pytest
 import xgboost
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
+from trainings import train
 
-from leukctl import balancing, cli, files, fusion, manifest, runs, runtime, tables, training
+from leukctl import balancing, cli, files, fusion, manifest, runs, runtime, tables
 from leukctl.balancing import Request, weights
 from leukctl.errors import InputError, UsageError
 from leukctl.runtime import torch
 from leukctl.tables import Table
-from leukctl.training import Options
 from leukctl.training.data import ImageStore
 from leukctl.training.loss import Split, soft_targets
 
@@ -27,25 +27,6 @@ def table(**sizes: int) -> Table:
 
 def weigh(before: Table, replace: bool = False) -> Table:
     return balancing.balance(before, "weights", Request("max", replace=replace)).made.table
-
-
-def train(table: Table, folder: Path, **changes: object) -> training.Outcome:
-    """Train the small network; weights stand in the table."""
-    given: dict[str, object] = {
-        "backbone": "standard_cnn",
-        "input_size": 32,
-        "epochs": 2,
-        "batch_size": 8,
-        "lr": 1e-3,
-    }
-    return training.train(
-        table,
-        Options(**(given | changes)),  # type: ignore[arg-type]
-        folder,
-        runtime.compute("cpu", "fp32", 2),
-        root=None,
-        manifest_sha256="",
-    )
 
 
 def weighted(squares: Path, weight: dict[str, str], every: int = 1) -> Table:

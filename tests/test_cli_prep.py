@@ -13,18 +13,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from pictures import write_bloodmnist, write_noise
 from PIL import Image
 
 from leukctl import catalog, files, images
 from leukctl.cli import main
 from leukctl.cli import prep as prep_command
-
-
-def picture(path: Path, seed: int = 0, **options: object) -> Path:
-    pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-    return path
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -37,8 +31,8 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current directory, with ``cells/{ALL,healthy}/`` of three images each in it."""
     monkeypatch.chdir(tmp_path)
     for index in range(3):
-        picture(tmp_path / "cells" / "ALL" / f"{index}.bmp", index)
-        picture(tmp_path / "cells" / "healthy" / f"{index}.png", 100 + index)
+        write_noise(tmp_path / "cells" / "ALL" / f"{index}.bmp", index)
+        write_noise(tmp_path / "cells" / "healthy" / f"{index}.png", 100 + index)
     return tmp_path
 
 
@@ -82,13 +76,13 @@ def test_bad_images_are_listed_and_the_rest_is_done(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = cells / "cells" / "ALL"
-    whole = picture(folder / "whole.jpg").read_bytes()
+    whole = write_noise(folder / "whole.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("hello")
     (folder / "gone.png").symlink_to("nowhere")
     os.mkfifo(folder / "pipe.png")
-    picture(folder / 'a [1], "b"\nc.png', format="PNG")
+    write_noise(folder / 'a [1], "b"\nc.png', format="PNG")
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).write_bytes(whole)
     assert prep("cells", "--images", "img", "-o", "all.csv") == 1
     reasons = {Path(row["path"]).name: row["reason"] for row in rows(cells / "img/rejected.csv")}
@@ -205,7 +199,7 @@ def test_a_wrong_manifest_is_one_line(
 def test_what_cannot_be_done_is_one_line(
     cells: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    picture(cells / "other" / "cells" / "a" / "x.png")
+    write_noise(cells / "other" / "cells" / "a" / "x.png")
     for name in ("m.csv", "n.csv"):
         (cells / name).write_text("path\ncells/ALL/0.bmp\n")
     assert prep(*arguments, "-o", "o.csv", "-q") == 2
@@ -216,29 +210,18 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_several_sources_make_one_manifest(cells: Path) -> None:
-    picture(cells / "lab" / "ALL" / "0.bmp")
+    write_noise(cells / "lab" / "ALL" / "0.bmp")
     assert prep("cells", "lab", "--images", "img", "-o", "o.csv", "-q") == 0
     found = rows(cells / "o.csv")
     assert [row["source"] for row in found] == ["cells"] * 6 + ["lab"]
     assert found[-1]["path"] == "img/lab/ALL/0.png"
 
 
-def save_archive(path: Path, count: int = 40) -> dict[str, np.ndarray]:
-    """Write an archive as BloodMNIST's, of noise; return its arrays."""
-    rng = np.random.default_rng(3)
-    arrays = {}
-    for split, number in (("train", count), ("val", 8), ("test", 8)):
-        arrays[f"{split}_images"] = rng.integers(0, 256, (number, 12, 12, 3), np.uint8)
-        arrays[f"{split}_labels"] = (np.arange(number) % 8).astype(np.uint8)[:, None]
-    np.savez_compressed(path, **arrays)
-    return arrays
-
-
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_images_of_an_archive_become_files(
     cells: Path, capsys: pytest.CaptureFixture[str], workers: str
 ) -> None:
-    arrays = save_archive(cells / "bloodmnist_12.npz")
+    arrays = write_bloodmnist(cells / "bloodmnist_12.npz")
     line = ["prep", "bloodmnist_12.npz", "--images", "img", "--steps", "", "--workers", workers]
     assert main([*line, "-o", "a.csv"]) == 0
     assert "taken for bloodmnist, 56 images, 8 classes (basophil 7," in capsys.readouterr().err
@@ -259,7 +242,7 @@ def test_images_of_an_archive_become_files(
 def test_an_archive_beside_other_sources_leaves_gaps(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_archive(cells / "bloodmnist.npz", 20)
+    write_bloodmnist(cells / "bloodmnist.npz", 20)
     assert prep("cells", "bloodmnist.npz", "--images", "img", "-o", "a.csv", "-q") == 0
     found = rows(cells / "a.csv")
     assert [row["split"] for row in found] == [""] * 6 + ["train"] * 20 + ["val"] * 8 + ["test"] * 8
@@ -269,7 +252,7 @@ def test_an_archive_beside_other_sources_leaves_gaps(
 def test_a_damaged_archive_is_one_line_and_no_manifest(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_archive(cells / "bloodmnist.npz")
+    write_bloodmnist(cells / "bloodmnist.npz")
     data = bytearray((cells / "bloodmnist.npz").read_bytes())
     data[9000:9100] = bytes(100)
     (cells / "bloodmnist.npz").write_bytes(data)
@@ -293,8 +276,8 @@ def test_labels_of_a_manifest_without_subjects_are_mapped(
 def test_labels_of_several_sources_become_one_vocabulary(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture(cells / "lab" / "leukemia" / "0.bmp")
-    picture(cells / "lab" / "unsure" / "1.bmp")
+    write_noise(cells / "lab" / "leukemia" / "0.bmp")
+    write_noise(cells / "lab" / "unsure" / "1.bmp")
     line = ["cells", "lab", "--images", "img", "-o", "o.csv", "--labels", "map.csv"]
     text = "source,from,to\ncells,ALL,ALL\n,healthy,Healthy\nlab,leukemia,ALL\n"
     (cells / "map.csv").write_text(text)
@@ -313,8 +296,8 @@ def test_labels_of_several_sources_become_one_vocabulary(
 def test_sources_made_from_one_another_are_warned_of(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_archive(cells / "bloodmnist.npz")
-    picture(cells / "PBC" / "basophil" / "BA_1.jpg")
+    write_bloodmnist(cells / "bloodmnist.npz")
+    write_noise(cells / "PBC" / "basophil" / "BA_1.jpg")
     assert prep("PBC", "bloodmnist.npz", "--images", "img", "-o", "o.csv") == 0
     assert "pbc and bloodmnist hold the same cells" in capsys.readouterr().err
 
@@ -322,7 +305,7 @@ def test_sources_made_from_one_another_are_warned_of(
 def test_splits_of_a_data_set_are_kept_until_forced(
     cells: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_archive(cells / "bloodmnist.npz")
+    write_bloodmnist(cells / "bloodmnist.npz")
     assert prep("bloodmnist.npz", "--images", "img", "-o", "o.csv", "-q") == 0
     assert main(["split", "o.csv", "-o", "s.csv"]) == 2
     assert "the column split is filled already; --force" in capsys.readouterr().err
@@ -392,7 +375,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_an_interrupted_prep_goes_on_to_the_same_result(cells: Path) -> None:
     for index in range(3, 80):
-        picture(cells / "cells" / "ALL" / f"{index}.bmp", index)
+        write_noise(cells / "cells" / "ALL" / f"{index}.bmp", index)
     steps = ["--steps", "resize:100,denoise:nlm:search=5"]
     arguments = ["prep", "cells", "--images", "img", "-o", "o.csv", "-q", *steps]
     command = [sys.executable, "-c", INTERRUPTED, *arguments, "--workers", "2"]
@@ -411,7 +394,7 @@ def test_an_interrupted_prep_goes_on_to_the_same_result(cells: Path) -> None:
 
 def test_prep_split_and_balance_make_a_pipeline(cells: Path) -> None:
     for index in range(3, 20):
-        picture(cells / "cells" / "ALL" / f"{index}.bmp", index)
+        write_noise(cells / "cells" / "ALL" / f"{index}.bmp", index)
     leukctl = f"{shlex.quote(sys.executable)} -m leukctl"
     line = (
         f"{leukctl} prep cells --images img --steps resize:8 | {leukctl} split - --seed 1 "
@@ -452,7 +435,7 @@ def test_images_of_another_manifest_are_not_replaced(
     before = (cells / "img" / "cells" / "ALL" / "0.png").read_bytes()
     assert prep("cells", "--images", "img", "--steps", "resize:8", "-o", "b.csv") == 2
     assert "prepared by other steps before" in capsys.readouterr().err
-    picture(cells / "cells" / "ALL" / "0.bmp", 99)
+    write_noise(cells / "cells" / "ALL" / "0.bmp", 99)
     assert prep("cells", "--images", "img", "--steps", "resize:16", "-o", "b.csv") == 2
     assert "prepared from another file before" in capsys.readouterr().err
     assert (cells / "img" / "cells" / "ALL" / "0.png").read_bytes() == before

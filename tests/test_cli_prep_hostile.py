@@ -1,15 +1,12 @@
 """``leukctl prep`` over every layout, with everything in it that a folder may hold."""
 
 import csv
-import io
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
+from pictures import bomb, encoded, tiff
 from PIL import Image
 
 from leukctl import images, layouts
@@ -18,32 +15,10 @@ from leukctl.cli import main
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
 
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def tiff(values: np.ndarray, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, values, **options)
-    return buffer.getvalue()
-
-
 def turned() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
     return encoded(Image.fromarray(np.rot90(RGB)), "TIFF", exif=exif)
-
-
-def bomb() -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        check = zlib.crc32(kind + body)
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
-
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 WHOLE = Image.fromarray(RGB)

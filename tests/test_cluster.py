@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from pictures import write_bloodmnist
 from PIL import Image
 
 from leukctl import cluster
@@ -68,11 +69,7 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lines.append(f"{name},{'ab'[index % 2]},mask-{name}")
     (tmp_path / "17.png").write_bytes(b"no image")
     (tmp_path / "m.csv").write_text("\n".join(lines))
-    arrays = {}
-    for split, count in (("train", 20), ("val", 8), ("test", 8)):
-        arrays[f"{split}_images"] = rng.integers(0, 256, (count, 12, 12, 3), np.uint8)
-        arrays[f"{split}_labels"] = (np.arange(count) % 8).astype(np.uint8)[:, None]
-    np.savez_compressed(tmp_path / "bloodmnist.npz", **arrays)
+    write_bloodmnist(tmp_path / "bloodmnist.npz", 20)
     return tmp_path
 
 

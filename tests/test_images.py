@@ -1,11 +1,9 @@
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
+from pictures import bomb, encoded, tiff
 from PIL import Image, PngImagePlugin
 
 from leukctl import images
@@ -15,18 +13,6 @@ from leukctl.errors import ImageError
 @pytest.fixture
 def rgb() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def tiff(values: np.ndarray, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, values, **options)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
@@ -142,15 +128,8 @@ def test_pixels_of_unknown_scale_are_refused(kind: type) -> None:
 
 
 def test_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
     with pytest.raises(ImageError, match="60000x60000 pixels, more than 100 million"):
-        images.decode(data + chunk(b"IEND", b""))
+        images.decode(bomb())
 
 
 def test_reading_names_the_reason(tmp_path: Path) -> None:

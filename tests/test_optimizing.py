@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from trainings import train
 
-from leukctl import backbones, catalog, cli, files, manifest, runs, runtime, tables, training
+from leukctl import backbones, catalog, cli, files, manifest, runs, tables
 from leukctl.balancing import weights as row_weights
 from leukctl.errors import UsageError
 from leukctl.reporting import figures
@@ -23,25 +24,6 @@ def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the drawing, which takes most of such a short training's time."""
     for name in ("confusion", "roc", "curves"):
         monkeypatch.setattr(figures, name, lambda *_: None)
-
-
-def train(table_path: Path, folder: Path, workers: int = 2, **changes: object) -> training.Outcome:
-    """Train the small network for two epochs."""
-    given: dict[str, object] = {
-        "backbone": "standard_cnn",
-        "input_size": 32,
-        "epochs": 2,
-        "batch_size": 8,
-        "lr": 1e-3,
-    }
-    return training.train(
-        manifest.read_path(table_path),
-        Options(**(given | changes)),  # type: ignore[arg-type]
-        folder,
-        runtime.compute("cpu", "fp32", workers),
-        root=None,
-        manifest_sha256=files.sha256(table_path),
-    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import write_noise
 from PIL import Image
 
 from leukctl import files, images, processes
@@ -19,13 +20,6 @@ from leukctl.preparing.work import Job, Outcome, Task
 from leukctl.tables import Table
 
 CHAIN = Chain.parse("resize:8")
-
-
-def picture(path: Path, seed: int = 0, mode: str = "RGB") -> Path:
-    pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).convert(mode).save(path)
-    return path
 
 
 def prepare(
@@ -83,7 +77,7 @@ def test_long_names_fit_file_systems_and_stay_distinct() -> None:
 
 
 def test_prepared_image_says_where_it_comes_from(tmp_path: Path) -> None:
-    source = picture(tmp_path / "a.bmp")
+    source = write_noise(tmp_path / "a.bmp")
     (outcome,) = prepare([job(tmp_path)])
     data = (tmp_path / "out" / "a.bmp.png").read_bytes()
     assert outcome == Outcome(sha256=images.sha256(data), prep="resize:8")
@@ -95,7 +89,7 @@ def test_prepared_image_says_where_it_comes_from(tmp_path: Path) -> None:
 
 
 def test_what_is_done_and_right_is_left_alone(tmp_path: Path) -> None:
-    picture(tmp_path / "a.bmp")
+    write_noise(tmp_path / "a.bmp")
     (first,) = prepare([job(tmp_path)])
     target = tmp_path / "out" / "a.bmp.png"
     before = target.stat().st_mtime_ns
@@ -107,12 +101,12 @@ def test_what_is_done_and_right_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["source", "chain", "torn", "empty"])
 def test_what_is_not_right_is_made_again(tmp_path: Path, change: str) -> None:
-    picture(tmp_path / "a.bmp")
+    write_noise(tmp_path / "a.bmp")
     prepare([job(tmp_path)])
     target = tmp_path / "out" / "a.bmp.png"
     chain = Chain.parse("resize:9") if change == "chain" else CHAIN
     if change == "source":
-        picture(tmp_path / "a.bmp", seed=1)
+        write_noise(tmp_path / "a.bmp", seed=1)
     elif change == "torn":
         target.write_bytes(target.read_bytes()[:-20])
     elif change == "empty":
@@ -135,7 +129,7 @@ def test_notes_survive_going_on(tmp_path: Path) -> None:
 
 
 def test_mask_goes_the_same_way(tmp_path: Path) -> None:
-    picture(tmp_path / "a.bmp")
+    write_noise(tmp_path / "a.bmp")
     Image.fromarray(np.pad(np.full((10, 15), 128, np.uint8), ((0, 10), (0, 15)))).save(
         tmp_path / "m.png"
     )
@@ -163,7 +157,7 @@ def test_mask_goes_the_same_way(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_rejected(tmp_path: Path, more: dict[str, str], reason: str) -> None:
-    picture(tmp_path / "a.bmp")
+    write_noise(tmp_path / "a.bmp")
     Image.new("L", (5, 4)).save(tmp_path / "small.png")
     (tmp_path / "text.png").write_text("hello")
     if "mask" in more:
@@ -177,8 +171,8 @@ def test_what_does_not_fit_is_rejected(tmp_path: Path, more: dict[str, str], rea
 
 
 def test_a_strangers_file_is_never_replaced(tmp_path: Path) -> None:
-    picture(tmp_path / "a.bmp")
-    target = picture(tmp_path / "out" / "a.bmp.png", seed=5)
+    write_noise(tmp_path / "a.bmp")
+    target = write_noise(tmp_path / "out" / "a.bmp.png", seed=5)
     before = target.read_bytes()
     with pytest.raises(InputError, match="prep did not write it"):
         prepare([job(tmp_path)])
@@ -186,7 +180,7 @@ def test_a_strangers_file_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_an_input_is_never_replaced_by_its_result(tmp_path: Path) -> None:
-    picture(tmp_path / "a.bmp")
+    write_noise(tmp_path / "a.bmp")
     prepare([job(tmp_path)])
     target = str(tmp_path / "out" / "a.bmp.png")
     with pytest.raises(InputError, match="overwritten by its own result"):
@@ -195,7 +189,7 @@ def test_an_input_is_never_replaced_by_its_result(tmp_path: Path) -> None:
 
 def test_workers_make_the_same(tmp_path: Path) -> None:
     for index in range(70):
-        picture(tmp_path / f"{index}.bmp", seed=index)
+        write_noise(tmp_path / f"{index}.bmp", seed=index)
     (tmp_path / "33.bmp").write_text("no image")
     jobs = [job(tmp_path, f"{index}.bmp") for index in range(70)]
     alone = prepare(jobs)
@@ -244,7 +238,7 @@ def test_repeated_rows_share_what_became_of_their_image() -> None:
 
 
 def test_preparing_again_composes_the_chains(tmp_path: Path) -> None:
-    picture(tmp_path / "raw.bmp")
+    write_noise(tmp_path / "raw.bmp")
     columns = ["path", "prep", "original"]
     table = Table("m.csv", columns, [[str(tmp_path / "raw.bmp"), "zoom:0.5", "first.bmp"]])
     plan = results.plan(table, ["raw.bmp"], tmp_path / "out")

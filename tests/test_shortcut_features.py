@@ -5,6 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 from skimage.color import rgb2lab
 
@@ -24,12 +25,6 @@ def smear(ground=(235, 225, 210), nucleus=(95, 45, 140), radius=16, size=96, see
     cv2.circle(picture, (size // 2, size // 2), radius + 5, (190, 165, 205), -1, cv2.LINE_AA)
     cv2.circle(picture, (size // 2, size // 2), radius, nucleus, -1, cv2.LINE_AA)
     return np.clip(picture + noise.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
-
-
-def encoded(rgb, format_, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, format_, **options)
-    return buffer.getvalue()
 
 
 def facts(data, rgb=None):

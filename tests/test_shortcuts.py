@@ -1,12 +1,11 @@
 """How well the label can be told without the cells: planted shortcuts are found, others are not."""
 
-import io
 import warnings
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from pictures import encoded
 from sklearn.ensemble import ExtraTreesClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -51,12 +50,6 @@ def png(rgb):
     return images.encode_png(rgb)
 
 
-def jpeg(rgb, quality):
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
-
-
 def plain(place, ill):
     return png(_cell(place, ill))
 
@@ -71,11 +64,11 @@ def resized(place, ill):
 
 
 def recompressed(place, ill):
-    return jpeg(_cell(place, ill), 80 if ill else 92)
+    return encoded(_cell(place, ill), "JPEG", quality=80 if ill else 92)
 
 
 def reformatted(place, ill):
-    return png(_cell(place, ill)) if ill else jpeg(_cell(place, ill), 100)
+    return png(_cell(place, ill)) if ill else encoded(_cell(place, ill), "JPEG", quality=100)
 
 
 def barred(place, ill):

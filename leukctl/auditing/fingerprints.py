@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukctl.preparing import geometry
+
 Rgb = NDArray[np.uint8]
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -90,7 +92,8 @@ def grey_frame(rgb: Rgb) -> Grey:
     height, width = rgb.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.cvtColor(_resized(rgb, size), cv2.COLOR_RGB2GRAY), np.uint8)
+    frame, _, _ = geometry.resize(rgb, None, size=size)
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def grey_square(rgb: Rgb) -> Floats:
@@ -98,14 +101,9 @@ def grey_square(rgb: Rgb) -> Floats:
 
     Squashed, so that a frame and its exact resize to another shape are the same.
     """
-    square = cv2.cvtColor(_resized(rgb, (SQUARE, SQUARE)), cv2.COLOR_RGB2GRAY)
+    squashed, _, _ = geometry.resize(rgb, None, size=(SQUARE, SQUARE))
+    square = cv2.cvtColor(squashed, cv2.COLOR_RGB2GRAY)
     return np.asarray(square, np.float32)
-
-
-def _resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
-    shrinks = size[0] <= rgb.shape[1] and size[1] <= rgb.shape[0]
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(rgb, size, interpolation=way), np.uint8)
 
 
 def polar(square: Floats) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leukctl.preparing import masks
+from leukctl.preparing import geometry, masks
 
 Floats = NDArray[np.float32]
 Rgb = NDArray[np.uint8]
@@ -66,7 +66,7 @@ def describe(data: bytes, rgb: Rgb) -> dict[str, Floats]:
         data: the encoded image; empty where there is none, as in an archive of arrays.
         rgb: its pixels, uint8 (H, W, 3).
     """
-    small = _small(rgb)
+    small = geometry.shrink(rgb, _WORKING_SIDE)
     lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
     ground = _background(small)
     nothing = np.full(COLOR_NUMBERS, np.nan, np.float32)
@@ -91,15 +91,6 @@ def file_facts(data: bytes, rgb: Rgb) -> Floats:
         header[:2] = rgb.shape[1], rgb.shape[0]
     aspect = header[0] / max(float(header[1]), 1.0)
     return np.concatenate([[aspect], header, _marks(rgb)]).astype(np.float32)
-
-
-def _small(rgb: Rgb) -> Rgb:
-    height, width = rgb.shape[:2]
-    scale = _WORKING_SIDE / max(height, width)
-    if scale >= 1:
-        return rgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _background(small: Rgb) -> NDArray[np.uint8] | None:

@@ -68,6 +68,15 @@ def crop(rgb: Rgb, mask: Mask | None, box: Box) -> Result:
     )
 
 
+def shrink(rgb: Rgb, side: int) -> Rgb:
+    """Return the picture with a longer side of at most ``side`` pixels, its aspect kept."""
+    height, width = rgb.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return rgb
+    return _resize(rgb, None, (max(1, round(width * scale)), max(1, round(height * scale))))[0]
+
+
 def edge(rgb: Rgb) -> NDArray[np.uint8]:
     """Return the outermost pixels of a picture, uint8 (N, 3)."""
     return np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])

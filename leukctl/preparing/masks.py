@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukctl import images
-from leukctl.preparing.geometry import Mask, Rgb, edge
+from leukctl.preparing.geometry import Mask, Rgb, edge, shrink
 
 BLACK = 20  # no channel above it: the ground of segmented images, JPEG's ringing included
 
@@ -38,7 +38,7 @@ def nucleus(rgb: Rgb) -> Mask | None:
     Args:
         rgb: uint8 (H, W, 3).
     """
-    small = _small(rgb)
+    small = shrink(rgb, _WORKING_SIDE)
     found = _black_ground_nucleus(small) if on_black(small) else _nucleus(_on_white(small))
     return None if found is None else _full_size(found, rgb)
 
@@ -50,7 +50,7 @@ def cell(rgb: Rgb) -> Mask | None:
     touch it are cut off at the narrowest place, by a watershed on the distance to the outline. On
     black ground it is all that is not black.
     """
-    small = _small(rgb)
+    small = shrink(rgb, _WORKING_SIDE)
     if on_black(small):
         found = _drop_specks(not_black(small))
         return _full_size(found, rgb) if found.any() else None
@@ -68,15 +68,6 @@ def on_black(rgb: Rgb) -> bool:
 def not_black(rgb: Rgb) -> Mask:
     """Return what is not black, uint8 (H, W) of 0 and 1."""
     return (images.brightest(rgb) > BLACK).astype(np.uint8)
-
-
-def _small(rgb: Rgb) -> Rgb:
-    height, width = rgb.shape[:2]
-    scale = _WORKING_SIDE / max(height, width)
-    if scale >= 1:
-        return rgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _full_size(mask: Mask, rgb: Rgb) -> Mask:
