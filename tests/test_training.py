@@ -8,8 +8,9 @@ import pytest
 from fakes import draw_squares
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
+from trainings import train
 
-from leukctl import cli, files, manifest, results, runs, runtime, tables, training
+from leukctl import cli, files, manifest, results, runs, runtime, tables
 from leukctl.backbones import Origin
 from leukctl.errors import InputError
 from leukctl.predictions import Predictions
@@ -18,25 +19,6 @@ from leukctl.training import Options, augment, choices, mixing
 from leukctl.training.data import ImageStore, batches
 from leukctl.training.loop import Trainer
 from leukctl.training.loss import DivergedError, Tally
-
-
-def train(table_path: Path, folder: Path, **changes: object) -> training.Outcome:
-    """Train the small network for a few epochs."""
-    given: dict[str, object] = {
-        "backbone": "standard_cnn",
-        "input_size": 32,
-        "epochs": 3,
-        "batch_size": 8,
-        "lr": 1e-3,
-    }
-    return training.train(
-        manifest.read_path(table_path),
-        Options(**(given | changes)),  # type: ignore[arg-type]
-        folder,
-        runtime.compute("cpu", "fp32", 2),
-        root=None,
-        manifest_sha256=files.sha256(table_path),
-    )
 
 
 def test_it_learns_what_can_be_learned(trained: Path) -> None:
