@@ -211,9 +211,27 @@ METRICS = {
     "brier": "mean squared distance of the probabilities to the one-hot label, in [0, 2]",
     "ece": "expected calibration error, 15 equal bins",
     "coverage": "share of images with a confident prediction",
+    "precision_weighted": "precision weighted by the size of the classes",
+    "sensitivity_weighted": "sensitivity weighted by the size of the classes",
+    "specificity_weighted": "specificity weighted by the size of the classes",
+    "ovr_accuracy_macro": "mean accuracy of one class against the rest",
+    "ovr_accuracy_weighted": "one-against-rest accuracy weighted by the size of the classes",
+    "auroc_weighted": "one-vs-rest AUROC weighted by the size of the classes",
+    "average_precision_macro": "mean one-vs-rest average precision",
+    "average_precision_weighted": "average precision weighted by the size of the classes",
+    "kappa": "Cohen's kappa",
 }
 METRICS_DOWN = ("log_loss", "brier", "ece")
-PER_CLASS_METRICS = ("precision", "sensitivity", "specificity", "f1", "auroc")
+PER_CLASS_METRICS = (
+    *("precision", "sensitivity", "specificity", "f1", "auroc"),
+    *("ovr_accuracy", "average_precision"),
+)
+INTERVALS = ("percentile", "bca", "wilson")
+GROUPS = {
+    "source": "the images of each source",
+    "fold": "the images of each fold",
+    "subject": "one answer a subject: by vote, and by mean probability",
+}
 METRICS_SCHEMA = 1  # of metrics.json
 AUDIT = "audit"  # what the JSON of an audit calls itself
 AUDIT_SCHEMA = 1

@@ -134,7 +134,7 @@ def _together(parts: list[Predictions], name: str) -> Predictions:
 
 def _row(run: Path, fold: int) -> dict[str, Any]:
     scores = files.read_json(folder_of(run, fold) / runs.METRICS)["splits"]["test"]
-    found = {name: scores[name]["value"] for name in catalog.METRICS}
+    found = {name: scores[name]["value"] if name in scores else None for name in catalog.METRICS}
     return {"fold": fold, "n": scores["n"], **found}
 
 

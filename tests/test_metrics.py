@@ -40,6 +40,21 @@ def test_scores_without_abstention_are_those_of_scikit_learn(classes):
         ),
         "log_loss": oracle.log_loss(truth, rows.probabilities),
         "coverage": 1,
+        "precision_weighted": oracle.precision_score(truth, answers, average="weighted"),
+        "sensitivity_weighted": oracle.recall_score(truth, answers, average="weighted"),
+        "kappa": oracle.cohen_kappa_score(truth, answers),
+        "average_precision_macro": oracle.average_precision_score(
+            np.eye(len(classes))[truth], rows.probabilities, average="macro"
+        ),
+        "average_precision_weighted": oracle.average_precision_score(
+            np.eye(len(classes))[truth], rows.probabilities, average="weighted"
+        ),
+        "auroc_weighted": oracle.roc_auc_score(
+            np.eye(len(classes))[truth], rows.probabilities, average="weighted"
+        ),
+        "ovr_accuracy_macro": np.mean(
+            [oracle.accuracy_score(truth == c, answers == c) for c in range(len(classes))]
+        ),
     }
     assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=1e-12)
     assert scores["confusion"] == oracle.confusion_matrix(truth, answers).tolist()
@@ -65,6 +80,98 @@ def test_an_abstention_is_a_wrong_answer_and_no_prediction_of_any_class():
     assert a["specificity"] == pytest.approx(2 / 3)  # one of three others is taken for a
     assert a["f1"] == pytest.approx(4 / 6)
     assert scores["per_class"]["c"]["precision"] == 1
+
+
+def test_one_class_against_the_rest_counts_no_answer_as_right_for_the_others():
+    # b's image without an answer: wrong for b, and rightly not taken for a or c
+    scores = metrics.score(few("aabbcc", "aab-cb"))
+    assert [scores["per_class"][name]["ovr_accuracy"] for name in "abc"] == pytest.approx(
+        [1, 4 / 6, 5 / 6]
+    )
+    assert scores["abstained"] == [0, 1, 0]
+
+
+def test_kappa_of_a_hand_worked_case_with_an_abstention():
+    # right 4 of 6; by chance 2/6*2/6 + 2/6*2/6 + 2/6*1/6 = 10/36
+    scores = metrics.score(few("aabbcc", "aab-cb"))
+    assert scores["kappa"] == pytest.approx((24 / 36 - 10 / 36) / (1 - 10 / 36))
+    assert metrics.score(few("aaa", "aaa"))["kappa"] is None
+
+
+def test_weighted_means_are_over_the_classes_that_occur_by_their_sizes():
+    scores = metrics.score(few("aaab", "aabc"))
+    assert scores["sensitivity_weighted"] == pytest.approx(scores["accuracy"])
+    # precision: a 1, b 0; the class c that does not occur is left out
+    assert scores["precision_weighted"] == pytest.approx(3 / 4)
+    # specificity: a 1 of 1, b 2 of 3
+    assert scores["specificity_weighted"] == pytest.approx((3 * 1 + 2 / 3) / 4)
+
+
+def test_reliability_has_the_confidence_and_the_share_of_right_of_every_bin():
+    rows = few("abab", "aaab", [[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]], "ab")
+    bins = dict(enumerate(metrics.score(rows)["reliability"]))
+    assert len(bins) == 15
+    filled = {place: entry for place, entry in bins.items() if entry["n"]}
+    assert {place: entry["n"] for place, entry in filled.items()} == {8: 2, 13: 2}
+    assert (filled[8]["confidence"], filled[8]["accuracy"]) == pytest.approx((0.6, 1))
+    assert (filled[13]["confidence"], filled[13]["accuracy"]) == pytest.approx((0.9, 0.5))
+    assert bins[0] == {"lo": 0, "hi": 1 / 15, "n": 0, "confidence": None, "accuracy": None}
+    gaps = sum(e["n"] * abs(e["accuracy"] - e["confidence"]) for e in filled.values())
+    assert metrics.score(rows)["ece"] == pytest.approx(gaps / 4)
+
+
+def test_sources_and_folds_are_scored_as_if_they_stood_alone():
+    rows = many(120, subjects=20)
+    rows.identity["source"] = ["x" if s < "S0010" else "y" for s in rows.identity["subject"]]
+    rows.identity["fold"] = [str(i % 11) for i in range(120)]
+    groups = metrics.document(rows, 2, 50)["splits"]["test"]["groups"]
+    assert list(groups["fold"]) == [str(fold) for fold in range(11)]
+    for column in ("source", "fold"):
+        for name, scores in groups[column].items():
+            own = rows.select([i for i, c in enumerate(rows.identity[column]) if c == name])
+            alone = metrics.document(own, 2, 50)["splits"]["test"]
+            assert scores == {key: alone[key] for key in scores}
+
+
+def test_one_source_or_fold_alone_is_no_group():
+    rows = many(60)
+    rows.identity["source"] = ["x"] * 60
+    assert metrics.document(rows, 0, 20)["splits"]["test"]["groups"] == {}
+
+
+def test_a_subject_is_judged_by_vote_and_by_mean_probability():
+    # 1: two votes for a, but b by the mean; 2: nobody answers; 3: one vote each, c by the mean
+    labels, answers = "aaabbcc", "aab--bc"
+    p = [[0.5, 0.4, 0.1], [0.5, 0.4, 0.1], [0.0, 1.0, 0.0], [0.3, 0.4, 0.3], [0.3, 0.4, 0.3]]
+    rows = few(labels, answers, [*p, [0.2, 0.5, 0.3], [0.0, 0.2, 0.8]])
+    rows.identity["subject"] = list("1112233")
+    level = metrics.subject_level(rows)
+    assert level.vote.predicted.tolist() == [0, -1, 2]
+    assert level.mean.predicted.tolist() == [1, 1, 2]
+    np.testing.assert_allclose(level.mean.probabilities[0], [1 / 3, 0.6, 0.2 / 3])
+    groups = metrics.document(rows, 0, 20)["splits"]["test"]["groups"]["subject"]
+    assert groups["vote"]["accuracy"]["value"] == pytest.approx(2 / 3)
+    assert groups["vote"]["coverage"]["value"] == pytest.approx(2 / 3)
+    assert groups["mean"]["accuracy"]["value"] == pytest.approx(2 / 3)
+    assert (groups["mean"]["n"], groups["mean"]["unit"]) == (3, "subjects")
+
+
+def test_a_subject_of_several_classes_has_none_and_is_counted():
+    rows = few("abcc", "abcc")
+    rows.identity["subject"] = list("1123")
+    level = metrics.subject_level(rows)
+    assert (level.mixed, level.mean.identity["subject"]) == (1, ["2", "3"])
+    assert metrics.document(rows, 0, 20)["splits"]["test"]["n_mixed_subjects"] == 1
+    rows.identity["subject"] = list("1112")
+    rows = rows.select([0, 1, 2])
+    split = metrics.document(rows, 0, 20)["splits"]["test"]
+    assert (split["groups"], split["n_mixed_subjects"]) == ({}, 1)
+
+
+def test_equal_names_of_two_sources_are_two_subjects():
+    rows = few("ab", "ab")
+    rows.identity["subject"], rows.identity["source"] = ["1", "1"], ["x", "y"]
+    assert metrics.subject_level(rows).mixed == 0
 
 
 def test_what_a_class_without_images_leaves_undefined_is_none_and_not_in_the_means():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leukctl.reporting.content import Report
     from leukctl.reporting.formats import Grid
     from leukctl.reporting.gate import Breach, Condition, Tolerances
-    from leukctl.reporting.sources import Sources
+    from leukctl.reporting.sources import Model, Sources
     from leukctl.tables import Table
 
 _SUFFIXES = {
@@ -162,7 +162,7 @@ def _format(named: str | None, json: bool, output: Path | None) -> str:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _input(path: Path) -> "Path | Table | Audit":
+def _input(path: Path) -> "Path | Table | Audit | Model":
     if str(path) != "-":
         return path
     from leukctl.reporting import sources

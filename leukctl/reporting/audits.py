@@ -56,16 +56,10 @@ def parse(text: str, name: str) -> Audit:
 
     Raises :class:`InputError` for what is no JSON, JSON of something else, or damaged.
     """
-    try:
-        content = json.loads(text.lstrip("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON ({error.msg})", file=name, line=error.lineno) from None
-    except (ValueError, RecursionError):
-        raise InputError("not JSON", file=name) from None
+    content = content_of(text, name)
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise InputError(
-            "JSON, but no audit of leukctl split --audit --json; of a run the folder is named, "
-            "and a metrics.json goes with --baseline",
+            "JSON, but neither an audit of leukctl split --audit --json nor a metrics.json",
             file=name,
         )
     if content.get("schema") != SCHEMA:
@@ -78,6 +72,16 @@ def parse(text: str, name: str) -> Audit:
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"damaged audit ({error})", file=name) from None
     return Audit(name, content)
+
+
+def content_of(text: str, name: str) -> Any:
+    """Return the value of the JSON ``text`` of the file ``name``, or raise :class:`InputError`."""
+    try:
+        return json.loads(text.lstrip("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg})", file=name, line=error.lineno) from None
+    except (ValueError, RecursionError):
+        raise InputError("not JSON", file=name) from None
 
 
 def findings(

@@ -11,6 +11,15 @@ from leukctl.errors import InputError, UsageError
 # The order in which a split is chosen where none is named; the last two only for want of better.
 PREFERRED = ("test", "val", catalog.UNSPLIT, "train")
 
+# Metrics that files written by earlier versions lack.
+ADDED = (
+    *("precision_weighted", "sensitivity_weighted", "specificity_weighted", "auroc_weighted"),
+    *("ovr_accuracy_macro", "ovr_accuracy_weighted", "kappa"),
+    *("average_precision_macro", "average_precision_weighted"),
+)
+ADDED_PER_CLASS = ("ovr_accuracy", "average_precision")
+OVERALL = (*catalog.METRICS, "selective_accuracy")
+
 Document = dict[str, Any]
 
 
@@ -21,11 +30,21 @@ def read(path: Path) -> Document:
     """
     file = path / runs.METRICS if path.is_dir() else path
     content = files.read_json(file)
+    check(content, str(file))
+    return content
+
+
+def check(content: Any, name: str) -> None:
+    """Raise :class:`InputError` unless ``content`` is that of a ``metrics.json``.
+
+    Args:
+        name: what errors call the file.
+    """
     if not isinstance(content, dict) or content.get("schema") != catalog.METRICS_SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
         raise InputError(
             f"metrics of schema {found!r}, where this leukctl reads {catalog.METRICS_SCHEMA}",
-            file=file,
+            file=name,
         )
     try:
         check_number(content["bootstrap"]["resamples"])
@@ -33,30 +52,68 @@ def read(path: Path) -> Document:
         check_number(content["subjects_in_several_splits"])
         for split in content["splits"].values():
             _check_split(split)
+            for parts in split.get("groups", {}).values():
+                for part in parts.values():
+                    _check_split(part)
         if "folds" in content:
             _check_folds(content["folds"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise InputError(f"damaged metrics ({error})", file=file) from None
-    return content
+        raise InputError(f"damaged metrics ({error})", file=name) from None
+
+
+def is_complete(document: Document) -> bool:
+    """Tell whether ``document`` has all that this version writes."""
+    return all(
+        "groups" in scores and all(name in scores for name in OVERALL)
+        for scores in document["splits"].values()
+    )
+
+
+def completed(document: Document) -> Document:
+    """Return ``document`` with undefined values for all that an earlier version did not write."""
+    nothing = {"value": None, "ci95": None}
+
+    def whole(scores: dict[str, Any]) -> dict[str, Any]:
+        per_class = {
+            name: {**dict.fromkeys(catalog.PER_CLASS_METRICS, nothing), **entries}
+            for name, entries in scores["per_class"].items()
+        }
+        return {**dict.fromkeys(OVERALL, nothing), **scores, "per_class": per_class}
+
+    splits = {name: whole(scores) for name, scores in document["splits"].items()}
+    return {**document, "splits": splits}
 
 
 def flatten(document: Document) -> dict[str, float | None]:
     """Return every value by its name.
 
-    The names are ``<split>.<metric>``, ``<split>.<metric>.lo`` and ``.hi`` (the interval's ends),
-    ``<split>.n`` and ``<split>.per_class.<class>.<metric>``.
+    The names are ``<split>.<metric>``, ``<split>.n`` and ``<split>.per_class.<class>.<metric>``,
+    and the same of the groups of a split after ``<split>.source.<name>``, ``<split>.fold.<name>``,
+    ``<split>.subject.vote`` or ``<split>.subject.mean``; ``.lo`` and ``.hi`` after a metric are the
+    ends of its interval. What an earlier version did not write has no name.
     """
     values: dict[str, float | None] = {}
     for split, scores in document["splits"].items():
-        values[f"{split}.n"] = scores["n"]
-        for metric, entry in _entries(scores).items():
-            name = f"{split}.{metric}"
-            values[name] = entry["value"]
-            values[f"{name}.lo"], values[f"{name}.hi"] = entry["ci95"] or (None, None)
-        for label, per_class in scores["per_class"].items():
-            for metric in catalog.PER_CLASS_METRICS:
-                values[f"{split}.per_class.{label}.{metric}"] = per_class[metric]["value"]
+        _flatten(values, split, scores)
+        for column, parts in scores.get("groups", {}).items():
+            for name, part in parts.items():
+                _flatten(values, f"{split}.{column}.{name}", part)
     return values
+
+
+def _flatten(values: dict[str, float | None], prefix: str, scores: Mapping[str, Any]) -> None:
+    values[f"{prefix}.n"] = scores["n"]
+    _name(values, prefix, _entries(scores))
+    for label, per_class in scores["per_class"].items():
+        entries = {name: per_class[name] for name in _per_class(per_class)}
+        _name(values, f"{prefix}.per_class.{label}", entries)
+
+
+def _name(values: dict[str, float | None], prefix: str, entries: Mapping[str, Any]) -> None:
+    for metric, entry in entries.items():
+        name = f"{prefix}.{metric}"
+        values[name] = entry["value"]
+        values[f"{name}.lo"], values[f"{name}.hi"] = entry["ci95"] or (None, None)
 
 
 def choose_split(named: Mapping[str, Document], wanted: str | None) -> str:
@@ -93,7 +150,13 @@ def collapsed_to(scores: Mapping[str, Any]) -> str | None:
 
 
 def _entries(scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: scores[name] for name in (*catalog.METRICS, "selective_accuracy")}
+    return {name: scores[name] for name in OVERALL if name not in ADDED or name in scores}
+
+
+def _per_class(entries: Mapping[str, Any]) -> list[str]:
+    return [
+        name for name in catalog.PER_CLASS_METRICS if name not in ADDED_PER_CLASS or name in entries
+    ]
 
 
 def _check_split(scores: Mapping[str, Any]) -> None:
@@ -112,7 +175,7 @@ def _check_split(scores: Mapping[str, Any]) -> None:
             raise TypeError("a class without a name")
         name.encode("utf-8", "surrogateescape")
         check_number(scores["per_class"][name]["n"])
-        for metric in catalog.PER_CLASS_METRICS:
+        for metric in _per_class(scores["per_class"][name]):
             check_entry(scores["per_class"][name][metric])
     for entry in _entries(scores).values():
         check_entry(entry)
@@ -121,6 +184,8 @@ def _check_split(scores: Mapping[str, Any]) -> None:
 def _check_folds(folds: Mapping[str, Any]) -> None:
     check_number(folds["count"])
     for name in catalog.METRICS:
+        if name in ADDED and name not in folds["mean"]:
+            continue
         mean, deviation = folds["mean"][name], folds["sd"][name]
         if (mean is None) != (deviation is None):
             raise ValueError("folds")

@@ -164,7 +164,8 @@ def _per_class(report: Report, model: Model) -> Grid:
 
 
 def _title(metric: str) -> str:
-    return {"f1": "F1", "auroc": "AUROC"}.get(metric, metric)
+    titles = {"f1": "F1", "auroc": "AUROC", "ovr_accuracy": "accuracy"}
+    return titles.get(metric, metric.replace("_", " "))
 
 
 def _similarity(report: Report) -> Grid:

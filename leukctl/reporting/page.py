@@ -20,6 +20,8 @@ _CROSSING = {
     "classes_of_one_source": "Classes of which all images come from one source",
 }
 
+_METHODS = {"percentile": "percentile ", "bca": "BCa "}
+
 SHORT = {
     **HEADLINE,
     "precision_macro": "precision",
@@ -30,6 +32,16 @@ SHORT = {
     "brier": "Brier",
     "f1": "F1",
     "auroc": "AUROC",
+    "precision_weighted": "precision weighted",
+    "sensitivity_weighted": "sensitivity weighted",
+    "specificity_weighted": "specificity weighted",
+    "auroc_weighted": "AUROC weighted",
+    "ovr_accuracy": "accuracy",
+    "ovr_accuracy_macro": "one-vs-rest acc.",
+    "ovr_accuracy_weighted": "one-vs-rest acc. weighted",
+    "average_precision": "avg. precision",
+    "average_precision_macro": "avg. precision",
+    "average_precision_weighted": "avg. precision weighted",
 }
 
 
@@ -83,8 +95,9 @@ def _summary(report: Report) -> str:
 def _intervals(report: Report) -> list[str]:
     """Return how intervals were made, each way once."""
     ways = (
-        f"95 % percentile bootstrap of {made['resamples']} resamples of "
-        f"{report.scores(model)['unit']}, seed {made['seed']}"
+        f"95 % {_METHODS.get(made.get('method'), '')}bootstrap of {made['resamples']} resamples "
+        f"of {report.scores(model)['unit']}, seed {made['seed']}"
+        + ("; of proportions Wilson's, of images" if made.get("proportions") else "")
         for model in report.models
         if (made := model.document["bootstrap"])
     )

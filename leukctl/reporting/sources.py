@@ -21,6 +21,23 @@ EXPLANATIONS = "explanations.csv"
 EXPLANATION_COLUMNS = ("path", "label", "predicted", "method", "panel")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How intervals are wanted; None takes what a run has, and the defaults for others."""
+
+    seed: int | None = None
+    resamples: int | None = None
+    method: str | None = None
+
+    def met_by(self, document: Document) -> bool:
+        """Tell whether the intervals of ``document`` were made like this."""
+        made = document["bootstrap"]
+        method = made.get("proportions") or made.get("method", "percentile")
+        found = (made["seed"], made["resamples"], method)
+        wanted = (self.seed, self.resamples, self.method)
+        return all(w in (None, f) for w, f in zip(wanted, found, strict=True))
+
+
 @dataclass(slots=True)
 class Model:
     """A model that a report is about.
@@ -62,8 +79,8 @@ class Sources:
     warnings: list[str] = field(default_factory=list)
 
 
-def read(lines: Iterable[str], name: str) -> Table | Audit:
-    """Read what is no folder: a table, or the JSON of an audit.
+def read(lines: Iterable[str], name: str) -> Table | Audit | Model:
+    """Read what is no folder: a table, or the JSON of an audit or of metrics.
 
     Args:
         lines: as of a text stream opened with ``newline=""``.
@@ -71,12 +88,17 @@ def read(lines: Iterable[str], name: str) -> Table | Audit:
     """
     rest = iter(lines)
     first = next(rest, "")
-    if audits.looks_like_json(first):
-        return audits.parse("".join([first, *rest]), name)
-    return tables.read(itertools.chain([first], rest), name)
+    if not audits.looks_like_json(first):
+        return tables.read(itertools.chain([first], rest), name)
+    text = "".join([first, *rest])
+    content = audits.content_of(text, name)
+    if isinstance(content, dict) and "splits" in content and "kind" not in content:
+        documents.check(content, name)
+        return Model(name, documents.completed(content))
+    return audits.parse(text, name)
 
 
-def _read_path(path: Path) -> Table | Audit:
+def _read_path(path: Path) -> Table | Audit | Model:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return read(stream, str(path))
@@ -84,28 +106,35 @@ def _read_path(path: Path) -> Table | Audit:
         raise InputError("no such file", file=path) from None
 
 
-def load(inputs: Sequence[Path | Table | Audit], seed: int | None, full: bool) -> Sources:
+def load(
+    inputs: Sequence[Path | Table | Audit | Model],
+    seed: int | None,
+    full: bool,
+    resamples: int | None = None,
+    method: str | None = None,
+) -> Sources:
     """Read every input.
 
     Args:
         inputs: files and folders, or what :func:`read` has read already (standard input).
-        seed: of the intervals; None takes those that a run has, and 0 for others.
+        seed, resamples, method: of the intervals, see :class:`Wanted`.
         full: read all that a page shows; otherwise the ``metrics.json`` of a run is enough.
 
     Raises :class:`InputError` for an input that is missing, damaged or none of the known kinds,
     and :class:`UsageError` for one that is named twice.
     """
     sources = Sources()
+    wanted = Wanted(seed, resamples, method)
     names = _names(inputs)
     for given, name in zip(inputs, names, strict=True):
         if isinstance(given, Path) and given.is_dir():
-            _add_folder(sources, given, name, seed, full)
+            _add_folder(sources, given, name, wanted, full)
         else:
-            _add_file(sources, given, name, seed)
+            _add_file(sources, given, name, wanted)
     return sources
 
 
-def _names(inputs: Sequence[Path | Table | Audit]) -> list[str]:
+def _names(inputs: Sequence[Path | Table | Audit | Model]) -> list[str]:
     """Return what each input is called: its own name, or its whole path where that is taken."""
     whole = [str(given) if isinstance(given, Path) else given.name for given in inputs]
     own = [
@@ -123,10 +152,10 @@ def _names(inputs: Sequence[Path | Table | Audit]) -> list[str]:
     return [short if count[short] == 1 else path for short, path in zip(own, whole, strict=True)]
 
 
-def _add_folder(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> None:
+def _add_folder(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) -> None:
     known = False
     if runs.is_run(folder) or runs.is_folds(folder):
-        sources.models.append(_run(sources, folder, name, seed, full))
+        sources.models.append(_run(sources, folder, name, wanted, full))
         known = True
     if (folder / EXPLANATIONS).is_file():
         _add_explanations(sources, folder, tables.read_path(folder / EXPLANATIONS))
@@ -139,22 +168,35 @@ def _add_folder(sources: Sources, folder: Path, name: str, seed: int | None, ful
         )
 
 
-def _add_file(sources: Sources, given: Path | Table | Audit, name: str, seed: int | None) -> None:
+def _add_file(
+    sources: Sources, given: Path | Table | Audit | Model, name: str, wanted: Wanted
+) -> None:
     content = _read_path(given) if isinstance(given, Path) else given
     if isinstance(content, Audit):
         content.name = name
         sources.audits.append(content)
+    elif isinstance(content, Model):
+        _add_metrics(sources, content, name, wanted)
     else:
-        _add_table(sources, content, given, name, seed)
+        _add_table(sources, content, given, name, wanted)
+
+
+def _add_metrics(sources: Sources, model: Model, name: str, wanted: Wanted) -> None:
+    if not wanted.met_by(model.document):
+        raise UsageError(
+            f"{model.name} has intervals made otherwise, and no predictions to make them anew from"
+        )
+    model.name = name
+    sources.models.append(model)
 
 
 def _add_table(
-    sources: Sources, table: Table, given: Path | Table | Audit, name: str, seed: int | None
+    sources: Sources, table: Table, given: Path | Table | Audit | Model, name: str, wanted: Wanted
 ) -> None:
     if any(column.startswith("p:") for column in table.columns):
         rows = predictions.from_table(table)
         rows.name = name
-        sources.models.append(Model(name, _score(rows, seed), rows))
+        sources.models.append(Model(name, _score(rows, wanted), rows))
     elif set(similarity.COLUMNS) <= set(table.columns):
         sources.similarities.append(table)
     elif set(EXPLANATION_COLUMNS) <= set(table.columns) and isinstance(given, Path):
@@ -172,10 +214,10 @@ def _add_explanations(sources: Sources, folder: Path, table: Table) -> None:
     sources.explanations.append(Explanations(folder, table))
 
 
-def _run(sources: Sources, folder: Path, name: str, seed: int | None, full: bool) -> Model:
+def _run(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) -> Model:
     run = runs.read(folder, verify=False) if runs.is_run(folder) else None
     calibrated = _calibration(sources, run) if run is not None else None
-    document = _stored(folder, seed)
+    document = _stored(folder, wanted)
     if document is not None and not full:
         return Model(name, document, run=run, calibration=calibrated)
     rows = runs.read_predictions(folder)
@@ -188,7 +230,7 @@ def _run(sources: Sources, folder: Path, name: str, seed: int | None, full: bool
     history = folder / runs.HISTORY
     return Model(
         name,
-        document if document is not None else _score(rows, seed),
+        document if document is not None else _score(rows, wanted),
         rows,
         run,
         tables.read_path(history) if history.is_file() else None,
@@ -207,20 +249,24 @@ def _calibration(sources: Sources, run: Run) -> Calibration | None:
         return None
 
 
-def _stored(folder: Path, seed: int | None) -> Document | None:
+def _stored(folder: Path, wanted: Wanted) -> Document | None:
+    """Return the metrics of a run where they are what is wanted, or all that there is."""
     if not (folder / runs.METRICS).is_file():
         return None
     document = documents.read(folder)
-    if seed is not None and document["bootstrap"]["seed"] != seed:
+    if not wanted.met_by(document):
         return None
-    return document
+    if documents.is_complete(document):
+        return document
+    return None if (folder / runs.PREDICTIONS).is_file() else documents.completed(document)
 
 
-def _score(rows: Predictions, seed: int | None) -> Document:
+def _score(rows: Predictions, wanted: Wanted) -> Document:
     # Late, so that the gate on a run's own metrics.json starts without scikit-learn.
-    from leukctl import metrics
+    from leukctl import metrics, statistics
 
-    return metrics.document(rows, seed or 0)
+    resamples = statistics.RESAMPLES if wanted.resamples is None else wanted.resamples
+    return metrics.document(rows, wanted.seed or 0, resamples, wanted.method or "percentile")
 
 
 def _fits(document: Document, rows: Predictions) -> bool:

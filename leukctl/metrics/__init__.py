@@ -1,0 +1,17 @@
+"""Predictions → scores; see :mod:`leukctl.metrics.scores` for what holds for every one."""
+
+from leukctl.metrics.document import Intervals, document
+from leukctl.metrics.groups import subject_level, subjects_in_several_splits
+from leukctl.metrics.scores import auroc_macro, confusion, labelled, roc, score
+
+__all__ = [
+    "Intervals",
+    "auroc_macro",
+    "confusion",
+    "document",
+    "labelled",
+    "roc",
+    "score",
+    "subject_level",
+    "subjects_in_several_splits",
+]

@@ -1,0 +1,51 @@
+"""Metrics of resampled predictions, all of them for many resamples at once.
+
+Counts and means come from one matrix product of the weights that the resamples give to the units,
+areas under curves from weighted ranks.
+
+Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukctl.predictions import Predictions
+from leukctl.statistics.moments import Moments, Resampled
+from leukctl.statistics.ranks import Ranks
+from leukctl.statistics.units import Units, draws, leaving_out, units_of
+
+RESAMPLES = 1000
+
+Floats = NDArray[np.float64]
+
+
+def bootstrap(predictions: Predictions, seed: int, resamples: int = RESAMPLES) -> Resampled:
+    """Return the metrics of ``resamples`` resamples of labelled ``predictions`` (N >= 1).
+
+    The same seed draws the same units for every model on the same images.
+    """
+    units = units_of(predictions)
+    return _metrics(predictions, units, draws(units.count, resamples, seed, len(predictions)))
+
+
+def jackknife(predictions: Predictions) -> Resampled:
+    """Return the metrics of labelled ``predictions`` without one block of units at a time."""
+    units = units_of(predictions)
+    return _metrics(predictions, units, leaving_out(units.count, len(predictions)))
+
+
+def _metrics(predictions: Predictions, units: Units, many: Iterable[Floats]) -> Resampled:
+    moments = Moments.of(predictions, units)
+    ranks = [Ranks.of(predictions, c, units) for c in range(len(predictions.classes))]
+    parts = []
+    for weights in many:
+        turned = np.ascontiguousarray(weights.T)
+        auroc, average = zip(*(rank.areas(turned) for rank in ranks), strict=True)
+        areas = {"auroc": np.stack(auroc, 1), "average_precision": np.stack(average, 1)}
+        parts.append(moments.metrics(weights, areas))
+    return Resampled(
+        {name: np.concatenate([p.overall[name] for p in parts]) for name in parts[0].overall},
+        {name: np.concatenate([p.per_class[name] for p in parts]) for name in parts[0].per_class},
+    )
