@@ -59,3 +59,14 @@ class WeightsError(LeukctlError):
 
 class DeviceError(LeukctlError):
     """A device that was asked for and is not there."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether Python, torch's allocator for CPUs, or a GPU had no memory left.
+
+    Looks at names and texts, so that it can be asked without torch.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error).lower() if isinstance(error, RuntimeError) else ""
+    return "can't allocate memory" in said or "out of memory" in said

@@ -13,6 +13,7 @@ from leukctl.backbones.folding import fold
 from leukctl.backbones.weights import check_fit, read_safetensors
 from leukctl.errors import ImageError, InputError, UsageError, WeightsError
 from leukctl.images import Rgb
+from leukctl.portions import Portion
 from leukctl.preparing import Chain
 from leukctl.runs import BackboneSpec, Run
 from leukctl.runtime import Compute, torch
@@ -38,9 +39,17 @@ class FeatureExtractor:
     Args:
         backbone: a network without a head; moved to the device.
         spec: its input size and normalization.
+        portion: of a batch that goes through at once, where the memory is small.
     """
 
-    def __init__(self, backbone: torch.nn.Module, spec: BackboneSpec, compute: Compute) -> None:
+    def __init__(
+        self,
+        backbone: torch.nn.Module,
+        spec: BackboneSpec,
+        compute: Compute,
+        portion: Portion | None = None,
+    ) -> None:
+        self.portion = portion or Portion()
         self.backbone = backbone.eval()
         runtime.place(self.backbone, compute.device)
         self.spec = spec
@@ -49,6 +58,9 @@ class FeatureExtractor:
     def __call__(self, images: Sequence[Rgb]) -> NDArray[np.float32]:
         """Return the features (N, D) of prepared uint8 images (H, W, 3)."""
         pixels = tensors.batch(images, self.spec.input_size)
+        return np.concatenate(self.portion.each(self._features, pixels))
+
+    def _features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         inputs = tensors.normalize(pixels, self.spec, self.compute.device)
         with torch.inference_mode(), runtime.autocast(self.compute):
             return self.backbone(inputs).float().cpu().numpy()
@@ -57,8 +69,11 @@ class FeatureExtractor:
 class NetworkPredictor:
     """A run of ``train``: one backbone and its head."""
 
-    def __init__(self, run: Run, network: Network, compute: Compute) -> None:
+    def __init__(
+        self, run: Run, network: Network, compute: Compute, portion: Portion | None = None
+    ) -> None:
         self.run = run
+        self.portion = portion or Portion()
         self.spec = run.backbones[0]
         self.network = network.eval()
         runtime.place(self.network, compute.device)
@@ -72,7 +87,7 @@ class NetworkPredictor:
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return float32 logits (N, K) of normalized inputs, without gradients."""
         with torch.inference_mode(), runtime.autocast(self.compute):
-            return self.network(inputs).float()
+            return torch.cat(self.portion.each(lambda x: self.network(x).float(), inputs))
 
     def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
         """Return float64 (N, K), each row summing to 1."""
@@ -82,13 +97,19 @@ class NetworkPredictor:
 class FusionPredictor:
     """A run of ``fuse``: the features of several backbones, and boosted trees on them."""
 
-    def __init__(self, run: Run, networks: Sequence[torch.nn.Module], compute: Compute) -> None:
+    def __init__(
+        self,
+        run: Run,
+        networks: Sequence[torch.nn.Module],
+        compute: Compute,
+        portion: Portion | None = None,
+    ) -> None:
         import xgboost
 
         self.run = run
         self.compute = compute
         self.extractors = [
-            FeatureExtractor(network, spec, compute)
+            FeatureExtractor(network, spec, compute, portion)
             for network, spec in zip(networks, run.backbones, strict=True)
         ]
         self.trees = xgboost.Booster()
@@ -173,15 +194,22 @@ def softmax(logits: torch.Tensor) -> Probabilities:
     return torch.softmax(logits.cpu().double(), dim=1).numpy()
 
 
-def load(run: Run, compute: Compute, folded: bool = False) -> Predictor:
+def load(
+    run: Run,
+    compute: Compute,
+    folded: bool = False,
+    on_note: Callable[[str], None] = lambda text: None,
+) -> Predictor:
     """Build the model of a run and load its weights.
 
     ``folded`` makes a network faster that is only asked for answers (:mod:`.backbones.folding`).
     Fused features stay as they were when the trees learned their thresholds.
+    ``on_note`` is told where the memory is too small for a batch, which then goes through in parts.
 
     Raises :class:`InputError` when the weights in the folder are not those of ``run.json``.
     """
     state = _state(run)
+    portion = Portion(lambda size: on_note(f"out of memory: {size} images at a time from here on"))
     try:
         networks = backbones.build(run.backbones)
     except (UsageError, WeightsError) as error:
@@ -189,7 +217,7 @@ def load(run: Run, compute: Compute, folded: bool = False) -> Predictor:
     if run.kind == "fusion":
         for place, network in enumerate(networks):
             _load_into(network, state, f"{place}.", run)
-        return FusionPredictor(run, networks, compute)
+        return FusionPredictor(run, networks, compute, portion)
     size = run.backbones[0].input_size
     try:
         network = Network(networks[0], len(run.classes), run.head, size)
@@ -198,7 +226,7 @@ def load(run: Run, compute: Compute, folded: bool = False) -> Predictor:
     _load_into(network, state, "", run)
     if folded:
         fold(network.backbone.eval(), size)
-    return NetworkPredictor(run, network, compute)
+    return NetworkPredictor(run, network, compute, portion)
 
 
 def _state(run: Run) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from leukctl import __version__, files
 from leukctl.cli import options, streams, tree
-from leukctl.errors import ExitStatus, LeukctlError
+from leukctl.errors import ExitStatus, LeukctlError, is_out_of_memory
 
 app = typer.Typer(
     name="leukctl",
@@ -131,7 +131,7 @@ def _message(error: BaseException) -> str:
         where = f"{error.filename}: " if error.filename else ""
         hint = "; nothing was written there" if error.errno == errno.ENOSPC else ""
         return f"{where}{error.strerror or error}{hint}"
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "out of memory; a smaller --batch-size or fewer --workers may help"
     return (
         f"unforeseen {type(error).__name__}: {error} "

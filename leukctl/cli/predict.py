@@ -66,7 +66,9 @@ def predict(
     # What can be refused has been; now torch, which takes its time.
     from leukctl import inference, runtime
 
-    model = inference.load(described, runtime.compute(device, precision, workers), folded=True)
+    model = inference.load(
+        described, runtime.compute(device, precision, workers), folded=True, on_note=streams.warn
+    )
     if tta is not None:
         model = inference.AveragingPredictor(model, tta)
     if temperature is not None:
