@@ -1,5 +1,6 @@
-# make demo   install into .venv and run the whole chain on drawn cells, or on DATA=FOLDER
-# make test   install what the tests need, and run them all
+# make demo        install into .venv and run the whole chain on drawn cells, or on DATA=FOLDER
+# make test        install what the tests need, and run them all
+# make reference   write man pages and completions anew, from the commands
 
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -11,7 +12,7 @@ WEIGHTS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test clean
+.PHONY: help demo test reference clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +27,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+reference: $(VENV)/.installed-test
+	$(BIN)/python -m tools.reference
 
 # Debian's python3 has no ensurepip until python3-venv is there; its pip can fill a venv from
 # outside instead.

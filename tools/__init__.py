@@ -1,0 +1,1 @@
+"""What is generated from the command tree: man pages and completions."""

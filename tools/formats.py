@@ -1,0 +1,141 @@
+"""The page leukctl-files(5): the files that the commands pass to each other.
+
+Every column that the code knows must be described here, and nothing else: :func:`page` raises
+:class:`LookupError` where the two differ.
+"""
+
+from collections.abc import Iterable
+
+from leukctl import comparing, explanations, predictions
+from leukctl.training import ending
+from tools import roff
+
+MANIFEST = {
+    "path": "The image; relative to the current directory, or to --root. Always needed.",
+    "label": "The class; empty for an image that is to be predicted only.",
+    "subject": "The patient; empty where unknown. A subject stays in one split.",
+    "source": "The data set or the laboratory.",
+    "split": "train, val or test; empty for a row that stays outside.",
+    "fold": "0, 1, 2 …, for cross-validation.",
+    "mask": "A picture of the cell: nucleus white, cytoplasm grey, the rest black.",
+    "sha256": "Of the bytes of the image.",
+    "prep": "The chain of steps that the image went through; predict and explain apply it to raw "
+    "images.",
+    "prep_note": "What a step could not do on this image.",
+    "original": "The file that the image was prepared from.",
+    "group": "Rows that show the same cells, as split found them; a group stays in one split.",
+    "parent": "The path of the image that an augmented one was made of.",
+    "copy": "Which repetition of an image the row is.",
+    "weight": "Of a train row in the loss.",
+}
+PREDICTIONS = {
+    **dict.fromkeys(("path", "label", "subject", "source", "split"), "As in the manifest."),
+    "fold": "As in the manifest.",
+}
+ANSWERS = {
+    "predicted": "The class; empty where there is no confident prediction.",
+    "confidence": "The probability of the likeliest class, in [0, 1].",
+    "p:CLASS": "A column a class, its probability; each row sums to 1.",
+}
+HISTORY = {
+    "epoch": "1, 2, 3 … over both stages.",
+    "stage": "frozen, where the head learns alone, or finetune.",
+    "learning_rate": "In the epoch.",
+    **{
+        f"{split}_{name}": f"{what} on {split}."
+        for split in ("train", "val")
+        for name, what in (
+            ("loss", "Mean cross-entropy (nats)"),
+            ("accuracy", "Share of right answers, in [0, 1],"),
+            ("f1_macro", "Mean F1 over the classes, in [0, 1],"),
+        )
+    },
+}
+RUN = {
+    "run.json": "Everything needed to use the model again: backbone, head, classes in order, input "
+    "size, normalization, chain of preparation, options as resolved, seed, digests.",
+    "model.safetensors": "The weights of the network, or of the backbones that are fused.",
+    "history.csv": "An epoch a row.",
+    "predictions.csv": "For every image that has a split.",
+    "metrics.json": "The scores on every split.",
+    "curves.png, confusion.png, roc.png": "Figures.",
+    "environment.json": "What may differ between two equal runs: times, host, device, versions.",
+    "checkpoint/": "The last complete epoch, which train --resume goes on from.",
+}
+EXPLANATIONS = {
+    "model": "The name of the run.",
+    "path": "The image.",
+    "label": "Its class, where known.",
+    "predicted": "The model's answer.",
+    "confidence": "Its probability.",
+    "target": "The class that is explained.",
+    "method": "Such as gradcam.",
+    "layer": "Whose output the map was made of; empty for methods that need none.",
+    "heatmap": "The .npy file: float32 (H, W) of the prepared image, in [0, 1].",
+    "panel": "The picture: input, heatmap, overlay.",
+    "raw_min": "The value that became 0.",
+    "raw_max": "The value that became 1.",
+    "r2": "Of LIME's local model: the share of the answers' variance that it explains, at most 1.",
+    "status": "ok, or what is wrong with the map.",
+}
+SIMILARITY = {
+    "path": "The image.",
+    "label": "Its class, where known.",
+    "predicted": "The first model's answer.",
+    "model_a, model_b": "The two models, which may be one.",
+    "method_a, method_b": "The two methods, which may be one.",
+    "target_a, target_b": "The classes that are explained.",
+    "mr_ssim": "The structural similarity of the two maps, in [-1, 1].",
+}
+METRICS = (
+    '{"schema": 1, "splits": {"test": {',
+    '  "n": 60, "n_subjects": 6,',
+    '  "accuracy": {"value": 0.983, "ci95": [0.95, 1.0]}, …,',
+    '  "per_class": {"ALL": {"f1": {"value": …, "ci95": […]}, …}, …},',
+    '  "confusion": [[30, 0], [1, 29]]}}}',
+)
+
+
+def page(date: str, version: str) -> str:
+    """Return the page."""
+    _check("predictions", PREDICTIONS, predictions.IDENTITY)
+    _check("history", HISTORY, ending.HISTORY)
+    _check("explanations", EXPLANATIONS, explanations.COLUMNS)
+    _check("similarity", SIMILARITY, comparing.COLUMNS)
+    parts = [
+        roff.title("leukctl-files", 5, date, version),
+        roff.heading("NAME"),
+        "leukctl\\-files \\- the files that the commands of leukctl pass to each other",
+        roff.heading("DESCRIPTION"),
+        roff.prose(
+            "Text is UTF-8 with line feeds, CSV has a header and follows RFC 4180, JSON has sorted "
+            "keys. Numbers read back to the same value. The same input, options, seed and versions "
+            "give the same bytes on one machine."
+        ),
+        *_section("Manifest", "A row an image. Columns that leukctl does not know pass "
+                  "through.", MANIFEST),
+        *_section("Predictions", "A row an image; only path and the columns p:CLASS are "
+                  "needed.", PREDICTIONS | ANSWERS),
+        *_section("Run folder", "What train and fuse leave.", RUN),
+        *_section("History", "The columns of history.csv.", HISTORY),
+        *_section("Explanations folder", "explanations.csv has a row for each image, target and "
+                  "method:", EXPLANATIONS),
+        *_section("Similarity", "A row for each image and pair of maps.", SIMILARITY),
+        ".SS Metrics",
+        roff.prose("metrics.json; an interval holds 95 %, over subjects where they are known."),
+        roff.lines(METRICS),
+        roff.heading("SEE ALSO"),
+        ".BR leukctl (1)",
+    ]  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
+def _section(name: str, text: str, entries: dict[str, str]) -> list[str]:
+    items = [roff.item(roff.bold(entry), what) for entry, what in entries.items()]
+    return [f".SS {name}", roff.prose(text), *items]
+
+
+def _check(kind: str, described: Iterable[str], known: Iterable[str]) -> None:
+    names = {name for entry in described for name in entry.split(", ")}
+    if differ := names ^ set(known):
+        raise LookupError(f"{kind}: {', '.join(sorted(differ))} in the code or in the page alone")
