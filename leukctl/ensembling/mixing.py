@@ -35,6 +35,15 @@ class Mixture:
     best: Ints
     top: Floats
 
+    @classmethod
+    def of(cls, probabilities: Floats) -> "Mixture":
+        """Return the mixture whose answers are the likeliest classes."""
+        return cls(probabilities, _first_of_largest(probabilities), probabilities.max(axis=1))
+
+    def select(self, rows: Ints) -> "Mixture":
+        """Return the images at ``rows``."""
+        return Mixture(self.probabilities[rows], self.best[rows], self.top[rows])
+
     def answers(self, threshold: float | None, below: int = ABSTAIN) -> Ints:
         """Return the answer to every image, int64 (N,), -1 where there is none.
 
@@ -66,7 +75,7 @@ def weighted(weights: Sequence[float], models: Sequence[Predictions]) -> Mixture
     """
     mixed = _sum(weights, [model.probabilities for model in models])
     mixed /= sum(weights)
-    return Mixture(mixed, _first_of_largest(mixed), mixed.max(axis=1))
+    return Mixture.of(mixed)
 
 
 def votes(weights: Sequence[float], models: Sequence[Predictions]) -> Mixture:
@@ -126,32 +135,6 @@ def below_of(text: str, classes: Sequence[str]) -> int:
         return list(classes).index(text[len(_CLASS) :])
     known = ", ".join(f"{_CLASS}{name}" for name in classes)
     raise UsageError(f"--below {text!r}: abstain, next or one of {known}")
-
-
-def ensemble(
-    models: Sequence[Predictions],
-    weights: Sequence[float] | None = None,
-    threshold: float | None = None,
-    below: str = "abstain",
-    mix: Mix = weighted,
-    name: str = "ensemble",
-) -> Predictions:
-    """Return the models' ensemble.
-
-    Args:
-        models: at least two, on the same images.
-        weights: one a model, not negative, not all zero. None: equal.
-        threshold: in (0, 1], or None.
-        below: of :func:`below_of`.
-
-    Raises :class:`UsageError` for weights or a threshold that are none.
-    """
-    weights = shares(weights, len(models))
-    check_threshold(threshold)
-    first = models[0]
-    mixture = mix(weights, models)
-    answers = mixture.answers(threshold, below_of(below, first.classes))
-    return Predictions(name, first.classes, first.identity, mixture.probabilities, answers)
 
 
 def _sum(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:

@@ -1,0 +1,142 @@
+"""What ``leukctl ensemble`` says on standard error."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from leukctl import catalog
+from leukctl.cli import streams
+
+if TYPE_CHECKING:
+    from leukctl.ensembling import Made, Plan
+    from leukctl.ensembling.searching import Search
+    from leukctl.ensembling.summary import Figures
+    from leukctl.predictions import Predictions
+
+MOST_SETTINGS = 10  # of a search that are shown; its table has all
+MOST_PAIRS = 10
+
+
+def tell(models: "Sequence[Predictions]", plan: "Plan", made: "Made", found: "Figures") -> None:
+    """Say what was chosen or fitted, on which rows, and what the ensemble is worth."""
+    if made.search is not None:
+        _tell_search(made.search)
+    if made.stack is not None:
+        rows = ", ".join(str(fit.rows) for fit in made.stack.fits)
+        what = "val rows" if made.stack.fitted_on == "val" else "rows, for each fold the others"
+        streams.note(
+            f"stack: a logistic regression over {len(models)} models, fitted on {rows} {what}"
+        )
+    _tell_setting(models, plan, made)
+    if found.split is None:
+        streams.note("no row has a label, so there is nothing to score")
+        return
+    split = found.split or catalog.UNSPLIT
+    streams.note(f"on {split}, {found.scores[0]['n']} labeled images:")
+    streams.note(_scores_table(found.scores))
+    streams.note(_pairs_table(found.pairs))
+    if made.threshold is not None or made.search is not None:
+        streams.note(_points_table(found.points))
+    streams.note(_changes_table(found))
+    if found.mixed is not None and (found.mixed.predicted < 0).any():
+        streams.note("an image without an answer is negative for every class")
+
+
+def _tell_setting(models: "Sequence[Predictions]", plan: "Plan", made: "Made") -> None:
+    parts = [] if made.search is None else ["chosen"]
+    if made.weights is not None and plan.method != "mean":
+        given = zip(models, made.weights, strict=True)
+        parts.append("weights " + ", ".join(f"{model.name} {weight:g}" for model, weight in given))
+    if made.threshold is not None:
+        parts.append(f"threshold {made.threshold:g}")
+    elif made.search is not None:
+        parts.append("no threshold")
+    if parts:
+        streams.note("; ".join(parts))
+    silent = int((made.predictions.predicted < 0).sum())
+    unsure = made.threshold is not None and int(
+        (made.mixture.answers(made.threshold) < 0).sum() - (made.mixture.best < 0).sum()
+    )
+    total = len(made.predictions)
+    if unsure and plan.below == "next":
+        streams.note(f"{unsure} of {total} images are below it: their second likeliest class")
+    elif unsure and plan.below != "abstain":
+        name = plan.below.removeprefix("class:")
+        streams.note(f"{unsure} of {total} images are below it and called {name}")
+    if silent:
+        streams.note(f"no confident prediction for {silent} of {total} images")
+
+
+def _tell_search(search: "Search") -> None:
+    from leukctl.ensembling import scoring, searching
+
+    count = len(search.settings)
+    streams.note(
+        f"search: {count} settings on {search.n} labeled val rows, by {search.metric}; "
+        f"{searching.TIES}"
+    )
+    metrics = list(dict.fromkeys((search.metric, *scoring.SHOWN)))
+    rows = []
+    for place in search.order[:MOST_SETTINGS]:
+        setting = search.settings[place]
+        rows.append(
+            [
+                ",".join(f"{weight:g}" for weight in setting.weights),
+                "none" if setting.threshold is None else f"{setting.threshold:g}",
+                *(_number(float(search.scores[name][place])) for name in metrics),
+            ]
+        )
+    streams.note(streams.text_table(["weights", "threshold", *map(_short, metrics)], rows))
+    if count > MOST_SETTINGS:
+        streams.note(f"and {count - MOST_SETTINGS} more, which --search-table writes")
+
+
+def _scores_table(scores: list[dict[str, Any]]) -> str:
+    metrics = [name for name in scores[0] if name not in ("name", "n")]
+    rows = [
+        [one["name"], *(_number(one[name]) for name in metrics[:-2]), *_changed(one)]
+        for one in scores
+    ]
+    return streams.text_table(["model", *map(_short, metrics)], rows)
+
+
+def _changed(one: dict[str, Any]) -> list[str]:
+    return [str(one["mended"]), str(one["spoiled"])]
+
+
+def _pairs_table(pairs: list[dict[str, Any]]) -> str:
+    metrics = ("disagreement", "q", "kappa", "both_wrong")
+    shown = sorted(pairs, key=lambda pair: -pair["disagreement"])[:MOST_PAIRS]
+    rows = [
+        [" + ".join(pair["models"]), *(_number(pair[name]) for name in metrics)] for pair in shown
+    ]
+    more = len(pairs) - len(shown)
+    return streams.text_table(["pair", "disagreement", "Q", "kappa", "both wrong"], rows) + (
+        f"\nand {more} more that disagree less" if more else ""
+    )
+
+
+def _points_table(points: list[dict[str, Any]]) -> str:
+    rows = [
+        [f"{point['threshold']:g}", _number(point["coverage"]), _number(point["risk"])]
+        for point in points
+    ]
+    return streams.text_table(["threshold", "coverage", "risk"], rows)
+
+
+def _changes_table(found: "Figures") -> str:
+    from leukctl.ensembling.corrections import KINDS
+
+    rows = [
+        [model.name, change.positive, *map(str, counts)]
+        for change in found.changes
+        for model, counts in zip(found.models, change.counts().tolist(), strict=True)
+    ]
+    return streams.text_table(["model to ensemble", "positive", *KINDS], rows)
+
+
+def _short(name: str) -> str:
+    return {"selective_accuracy": "of answered", "balanced_accuracy": "balanced"}.get(name, name)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4f}"
