@@ -139,6 +139,16 @@ MONITORS = {
     "val_loss": "loss on val",
 }
 
+CLASSIFIERS = {
+    "xgboost": "boosted trees (Chen & Guestrin 2016)",
+    "svm": "support vectors, calibrated (Cortes & Vapnik 1995)",
+    "knn": "votes of the nearest train rows",
+    "adaboost": "boosted stumps (Freund & Schapire 1997)",
+    "logreg": "multinomial logistic regression",
+    "random-forest": "Breiman 2001",
+    "lightgbm": "trees grown leaf by leaf (Ke et al. 2017); extra leukctl[lightgbm]",
+}
+
 BALANCING = {
     "undersample": "drop rows of the larger classes",
     "oversample": "repeat rows of the smaller classes",

@@ -1,7 +1,8 @@
 """The folds of a manifest, each in turn as the test split, and what they come to together.
 
 ``RUN/fold-K`` is the run whose test split is fold K. RUN itself gets the predictions that the runs
-made of their own test splits, the scores of all of these, and ``folds.csv``, with a row a fold.
+made of their own test splits, the scores of all of these, ``folds.csv`` with a row a fold, and
+``folds-classes.csv`` with a row a class and fold.
 """
 
 import re
@@ -18,6 +19,7 @@ from leukctl.predictions import IDENTITY, Predictions
 from leukctl.tables import Table
 
 VAL_PERCENT = 10.0  # of the other folds, where nothing else is asked for
+CLASS_METRICS = ("sensitivity", "specificity", "accuracy", "auroc", "precision", "f1")
 COLUMNS = ("fold", "n", *catalog.METRICS)
 
 _FOLD = re.compile(r"fold-[0-9]+")
@@ -51,6 +53,25 @@ def check_classes(table: Table) -> None:
             raise InputError(
                 f"class {label!r} is only in fold {min(there)}, and where that is the test nothing "
                 "can learn it; divide anew, or empty the fold of its rows to leave it out",
+                file=table.name,
+                column="fold",
+            )
+
+
+def check_tests(table: Table) -> None:
+    """Raise :class:`InputError` for a class that some fold has no image of to be tested with."""
+    there: dict[int, set[str]] = {fold: set() for fold in folds(table)}
+    added = zip(table.column("parent", ""), table.column("copy", ""), strict=True)
+    rows = zip(table.column("fold"), table.column("label"), added, strict=True)
+    for fold, label, (parent, copy) in rows:
+        if fold and label and not parent and copy in ("", "0"):
+            there[int(fold)].add(label)
+    known = set().union(*there.values())
+    for number, found in there.items():
+        for label in sorted(known - found):
+            raise InputError(
+                f"class {label!r} has no image in fold {number}; fewer folds, or empty the fold of "
+                "its rows to leave the class out",
                 file=table.name,
                 column="fold",
             )
@@ -99,7 +120,8 @@ def summarize(run: Path, wanted: list[int], seed: int) -> dict[str, Any]:
     """Write what the finished folds of ``run`` come to; return the content of metrics.json.
 
     The scores are of the images of all test folds together; ``folds`` has the mean and the sample
-    standard deviation over the folds, each None where a fold has no value.
+    standard deviation over the folds, for the whole and for each class, each None where a fold has
+    no value.
 
     Raises :class:`InputError` where the folds have other classes.
     """
@@ -107,10 +129,16 @@ def summarize(run: Path, wanted: list[int], seed: int) -> dict[str, Any]:
     rows = [_row(run, fold) for fold in wanted]
     with runs.fresh(run) as new:
         document = results.write(_together(parts, run.resolve().name), new, None, seed)
-        document["folds"] = {"count": len(wanted), **_spread(rows)}
+        by_class = _by_class(run, wanted)
+        document["folds"] = {
+            "count": len(wanted),
+            "per_class": _class_spread(by_class),
+            **_spread(rows),
+        }
         files.write_json(new / runs.METRICS, document)
         cells = [["" if row[name] is None else repr(row[name]) for name in COLUMNS] for row in rows]
         tables.write_path(Table(runs.FOLDS, list(COLUMNS), cells), new / runs.FOLDS)
+        tables.write_path(by_class, new / runs.FOLD_CLASSES)
     return document
 
 
@@ -147,6 +175,41 @@ def _spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
         mean[name] = statistics.fmean(values) if known else None
         deviation[name] = statistics.stdev(values) if known else None
     return {"mean": mean, "sd": deviation}
+
+
+def _by_class(run: Path, wanted: list[int]) -> Table:
+    """Return the scores of each class in each fold; accuracy is of the class against the rest."""
+    rows = []
+    for fold in wanted:
+        scores = files.read_json(folder_of(run, fold) / runs.METRICS)["splits"]["test"]
+        counts = np.array(scores["confusion"])
+        for place, name in enumerate(scores["classes"]):
+            own = scores["per_class"][name]
+            right = counts[place, place]
+            wrong = own["n"] - right + counts[:, place].sum() - right
+            values: dict[str, float | None] = {
+                metric: own[metric]["value"] for metric in catalog.PER_CLASS_METRICS
+            }
+            values["accuracy"] = 1 - float(wrong) / scores["n"]
+            cells = ["" if values[m] is None else repr(values[m]) for m in CLASS_METRICS]
+            rows.append([str(fold), name, str(own["n"]), *cells])
+    return Table(runs.FOLD_CLASSES, ["fold", "class", "n", *CLASS_METRICS], rows)
+
+
+def _class_spread(by_class: Table) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return class → metric → mean and sample deviation over the folds."""
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    for name in dict.fromkeys(by_class.column("class")):
+        own = by_class.select([i for i, c in enumerate(by_class.column("class")) if c == name])
+        found[name] = {}
+        for metric in CLASS_METRICS:
+            cells = own.column(metric)
+            values = [] if "" in cells else [float(cell) for cell in cells]
+            found[name][metric] = {
+                "mean": statistics.fmean(values) if values else None,
+                "sd": statistics.stdev(values) if values else None,
+            }
+    return found
 
 
 def outside(table: Table) -> int:

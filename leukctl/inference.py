@@ -94,36 +94,6 @@ class NetworkPredictor:
         return softmax(self.logits(self.inputs(images)))
 
 
-class FusionPredictor:
-    """A run of ``fuse``: the features of several backbones, and boosted trees on them."""
-
-    def __init__(
-        self,
-        run: Run,
-        networks: Sequence[torch.nn.Module],
-        compute: Compute,
-        portion: Portion | None = None,
-    ) -> None:
-        import xgboost
-
-        self.run = run
-        self.compute = compute
-        self.extractors = [
-            FeatureExtractor(network, spec, compute, portion)
-            for network, spec in zip(networks, run.backbones, strict=True)
-        ]
-        self.trees = xgboost.Booster()
-        try:
-            self.trees.load_model(run.folder / runs.TREES)
-        except xgboost.core.XGBoostError as error:
-            line = str(error).splitlines()[0]
-            raise InputError(f"damaged ({line})", file=run.folder / runs.TREES) from None
-
-    def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
-        """Return float64 (N, K), each row summing to 1."""
-        return tree_probabilities(self.trees, fused(self.extractors, images))
-
-
 def _flips(image: Rgb) -> list[Rgb]:
     return [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
 
@@ -175,20 +145,6 @@ class CalibratedPredictor:
         return calibration.scaled(self.model.probabilities(images), self.temperature)
 
 
-def fused(extractors: Sequence[FeatureExtractor], images: Sequence[Rgb]) -> NDArray[np.float32]:
-    """Return the features of all backbones side by side, float32 (N, D1 + D2 + …)."""
-    return np.concatenate([extract(images) for extract in extractors], axis=1)
-
-
-def tree_probabilities(trees: object, features: NDArray[np.float32]) -> Probabilities:
-    """Return the class probabilities (N, K) of a booster trained with ``multi:softprob``."""
-    import xgboost
-
-    assert isinstance(trees, xgboost.Booster)
-    given = trees.inplace_predict(features).astype(np.float64)
-    return given / given.sum(axis=1, keepdims=True)
-
-
 def softmax(logits: torch.Tensor) -> Probabilities:
     """Return the probabilities of logits (N, K), computed in float64 so that rows sum to 1."""
     return torch.softmax(logits.cpu().double(), dim=1).numpy()
@@ -217,6 +173,8 @@ def load(
     if run.kind == "fusion":
         for place, network in enumerate(networks):
             _load_into(network, state, f"{place}.", run)
+        from leukctl.fusion.predictor import FusionPredictor
+
         return FusionPredictor(run, networks, compute, portion)
     size = run.backbones[0].input_size
     try:

@@ -29,14 +29,19 @@ METRICS = "metrics.json"
 HISTORY = "history.csv"
 ENVIRONMENT = "environment.json"
 WEIGHTS = "model.safetensors"
-TREES = "model.ubj"
+TREES = "model.ubj"  # of a fusion: XGBoost's, LightGBM's or scikit-learn's
+LIGHTGBM = "model.txt"
+SKOPS = "model.skops"
+CLASSIFIERS = (TREES, LIGHTGBM, SKOPS)
+STEPS = "steps.safetensors"  # between the features of a fusion and its classifier
 CALIBRATION = "calibration.json"  # where a temperature was fitted
 CHECKPOINT = "checkpoint"
 FOLDS = "folds.csv"  # of a cross-validation, whose runs are in folders of their own
+FOLD_CLASSES = "folds-classes.csv"
 FIGURES = ("curves.png", "confusion.png", "roc.png")
 FILES = (
-    *(RUN, WEIGHTS, TREES, PREDICTIONS, METRICS, CALIBRATION),
-    *(HISTORY, ENVIRONMENT, FOLDS, *FIGURES),
+    *(RUN, WEIGHTS, *CLASSIFIERS, STEPS, PREDICTIONS, METRICS, CALIBRATION),
+    *(HISTORY, ENVIRONMENT, FOLDS, FOLD_CLASSES, *FIGURES),
 )
 
 
@@ -176,7 +181,9 @@ def fresh(folder: Path, keep_checkpoint: bool = False) -> Iterator[Path]:
 def write(run: Run, folder: Path) -> None:
     """Write ``run.json``, after everything else of the run."""
     run.files = {
-        name: files.sha256(folder / name) for name in (WEIGHTS, TREES) if (folder / name).exists()
+        name: files.sha256(folder / name)
+        for name in (WEIGHTS, *CLASSIFIERS, STEPS)
+        if (folder / name).exists()
     }
     content = asdict(run)
     del content["folder"]
@@ -257,7 +264,7 @@ def _check(run: Run) -> None:
             raise TypeError(f"{name} is {getattr(run, name)!r}")
     for name in run.files:
         files.inside(run.folder, name)
-    if WEIGHTS not in run.files or (run.kind == "fusion" and TREES not in run.files):
+    if WEIGHTS not in run.files or (run.kind == "fusion" and not {*CLASSIFIERS} & {*run.files}):
         raise ValueError("no digest of its weights")
     if not all(isinstance(name, str) and name for name in run.classes):
         raise ValueError("a class without a name")

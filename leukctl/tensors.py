@@ -104,7 +104,7 @@ def ordered_map(
 
 
 def read_many(
-    paths: Iterable[Path], reader: Reader, workers: int
+    paths: Iterable[Path], reader: Callable[[Path], Rgb], workers: int
 ) -> Iterator[tuple[Path, Rgb | ImageError]]:
     """Yield each path with its image, or with the reason why it has none, in order."""
 

@@ -1,5 +1,6 @@
 """Fixtures that several files of tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def features_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Features are kept where they go with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEUKCTL_FEATURES", str(tmp_path_factory.mktemp("features")))
+        yield
 
 
 @pytest.fixture(scope="session")

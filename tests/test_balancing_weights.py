@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xgboost
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 from trainings import train
 
-from leukctl import balancing, cli, files, fusion, manifest, runs, runtime, tables
+from leukctl import balancing, cli, files, manifest, runs, runtime, tables
 from leukctl.balancing import Request, weights
 from leukctl.errors import InputError, UsageError
 from leukctl.runtime import torch
@@ -214,44 +213,13 @@ def test_weighted_targets_give_pytorch_s_loss_times_the_weight() -> None:
     assert mixed.item() == pytest.approx((0.7 * losses[0] + 0.3 * losses[1]).mean(), rel=1e-6)
 
 
-def test_fusion_weighs_rows_as_xgboost_does(squares: Path) -> None:
-    given = weighted(squares, {"red": "3", "blue": "0"}, every=2)
-    features = np.random.default_rng(0).normal(size=(len(given), 4)).astype(np.float32)
-    trees = fusion.Trees(trees=4, depth=2)
-    own = fusion.fit(features, given, given, ["blue", "red"], trees, 0)
-    train_rows = manifest.rows_of_split(given, "train")
-    weight = np.array([float(given.column("weight")[i]) for i in train_rows])
-    positive = weight > 0
-    rows = np.array(train_rows)[positive]
-    oracle = xgboost.XGBClassifier(
-        objective="multi:softprob",
-        num_class=2,
-        n_estimators=4,
-        learning_rate=0.1,
-        reg_lambda=1.0,
-        max_depth=2,
-        max_bin=64,
-        tree_method="hist",
-        random_state=0,
-    ).fit(
-        features[rows],
-        [["blue", "red"].index(given.column("label")[i]) for i in rows],
-        sample_weight=weight[positive] / weight[positive].mean(),
-    )
-    assert np.allclose(own.predict(xgboost.DMatrix(features)), oracle.predict_proba(features))
-    plain = fusion.fit(features, given, manifest.read_path(squares), ["blue", "red"], trees, 0)
-    assert not np.allclose(
-        own.predict(xgboost.DMatrix(features)), plain.predict(xgboost.DMatrix(features))
-    )
-
-
 @pytest.mark.parametrize("command", ["train", "fuse"])
 def test_commands_check_weights_before_anything_else_and_say_that_they_count(
     squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     bad = weighted(squares, {"red": "heavy"}, every=7)
     tables.write_path(bad, tmp_path / "bad.csv")
-    more = ["--backbones", "standard_cnn", "--trees", "1"] if command == "fuse" else []
+    more = ["--backbones", "standard_cnn", "--set", "n_estimators=1"] if command == "fuse" else []
     more = more or ["--backbone", "standard_cnn", "--input-size", "32", "--epochs", "1"]
     arguments = [command, str(tmp_path / "bad.csv"), *more, "-o", str(tmp_path / "run")]
     assert cli.main(arguments) == 2

@@ -1,4 +1,4 @@
-"""Fusion: boosted trees on the features of several backbones, fitted on train rows alone."""
+"""fuse from the command line: features of backbones, classifiers on train rows alone, folds."""
 
 import csv
 import io
@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xgboost
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from leukctl import cli, files, fusion, inference, manifest, runs, runtime, tables
+from leukctl import catalog, cli, files, inference, manifest, runs, runtime, tables
+from leukctl.backbones.folding import fold
 
-SMALL = ["--trees", "10", "--depth", "2"]
+SMALL = ["--set", "n_estimators=10", "--set", "max_depth=2"]
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +25,32 @@ def fused(trained: Path, squares: Path, tmp_path_factory: pytest.TempPathFactory
     pair = f"{trained},{trained}"
     assert cli.main(["fuse", str(squares), "--runs", pair, *SMALL, "-o", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def in_folds(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The squares of train and val, in folds by five subjects each of both classes."""
+    table = manifest.read_path(squares)
+    subjects = [f"S{index % 5}" for index in range(len(table))]
+    path = tmp_path_factory.mktemp("folds") / "all.csv"
+    tables.write_path(table.with_columns(subject=subjects, split=[""] * len(table)), path)
+    return path
+
+
+def features_of(trained: Path, squares: Path) -> np.ndarray:
+    """Return the features of the squares by the network of a run, folded, in one batch."""
+    run = runs.read(trained)
+    compute = runtime.compute("cpu", "fp32", 2)
+    network = inference.load(run, compute).network.backbone  # type: ignore[attr-defined]
+    fold(network, run.backbones[0].input_size)
+    extract = inference.FeatureExtractor(network, run.backbones[0], compute)
+    read = inference.reader(run)
+    return extract([read(path) for path in manifest.image_paths(manifest.read_path(squares))])
+
+
+def numbers(squares: Path) -> np.ndarray:
+    labels = manifest.read_path(squares).column("label")
+    return np.array([["blue", "red"].index(label) for label in labels])
 
 
 def test_a_fusion_predicts_in_a_fresh_start_what_it_said_when_it_was_made(
@@ -36,74 +67,202 @@ def test_a_fusion_predicts_in_a_fresh_start_what_it_said_when_it_was_made(
 def test_the_trees_are_those_of_xgboost_on_the_features_side_by_side(
     fused: Path, trained: Path, squares: Path
 ) -> None:
-    run = runs.read(trained)
-    network = inference.load(run, runtime.compute("cpu", "fp32", 2)).network  # type: ignore[attr-defined]
-    extract = inference.FeatureExtractor(
-        network.backbone, run.backbones[0], runtime.compute("cpu", "fp32", 2)
-    )
-    table = manifest.read_path(squares)
-    read = inference.reader(run)
-    single = extract([read(path) for path in manifest.image_paths(table)])
+    single = features_of(trained, squares)
     features = np.concatenate([single, single], axis=1)
-    labels = np.array([["blue", "red"].index(label) for label in table.column("label")])
-    train = manifest.rows_of_split(table, "train")
-    oracle = xgboost.XGBClassifier(
-        objective="multi:softprob",
-        num_class=2,
-        n_estimators=10,
-        learning_rate=0.1,
-        reg_lambda=1.0,
-        max_depth=2,
-        max_bin=64,
-        tree_method="hist",
-        random_state=0,
+    labels = numbers(squares)
+    train = manifest.rows_of_split(manifest.read_path(squares), "train")
+    oracle = make_pipeline(
+        StandardScaler(),
+        xgboost.XGBClassifier(
+            objective="multi:softprob",
+            num_class=2,
+            n_estimators=10,
+            learning_rate=0.1,
+            reg_lambda=1.0,
+            max_depth=2,
+            max_bin=64,
+            colsample_bytree=0.1,
+            tree_method="hist",
+            random_state=0,
+        ),
     ).fit(features[train], labels[train])
     own = runs.read_predictions(fused).probabilities
-    assert np.abs(own - oracle.predict_proba(features)).max() < 1e-5
+    assert np.abs(own - oracle.predict_proba(features)).max() < 1e-4
 
 
-def test_the_labels_of_val_and_test_change_nothing_in_the_trees(
+def swapped(source: Path, column: str, chosen: str, target: Path) -> Path:
+    """Write a manifest whose rows of one split or fold have the labels of the other class."""
+    table = manifest.read_path(source)
+    pairs = zip(table.column("label"), table.column(column), strict=True)
+    other = {"blue": "red", "red": "blue"}
+    labels = [other[label] if cell == chosen else label for label, cell in pairs]
+    tables.write_path(table.with_columns(label=labels), target)
+    return target
+
+
+LEARNED = (runs.TREES, runs.SKOPS, runs.STEPS)
+
+
+def learned(folder: Path) -> dict[str, str]:
+    return {name: digest for name, digest in runs.read(folder).files.items() if name in LEARNED}
+
+
+def test_the_labels_of_val_and_test_change_nothing_that_is_learned(
+    trained: Path, squares: Path, tmp_path: Path
+) -> None:
+    swapped(squares, "split", "test", tmp_path / "a.csv")
+    swapped(tmp_path / "a.csv", "split", "val", tmp_path / "b.csv")
+    more = ["--runs", str(trained), "--project", "relu", "--pca", "5", "--classifier", "logreg"]
+    for name, path in (("a", squares), ("b", tmp_path / "b.csv")):
+        assert cli.main(["fuse", str(path), *more, "-q", "-o", str(tmp_path / name)]) == 0
+    assert learned(tmp_path / "a") == learned(tmp_path / "b")
+    assert set(learned(tmp_path / "a")) == {runs.SKOPS, runs.STEPS}
+
+
+def test_the_images_of_test_change_nothing_that_is_learned(
     trained: Path, squares: Path, tmp_path: Path
 ) -> None:
     table = manifest.read_path(squares)
-    pairs = zip(table.column("label"), table.column("split"), strict=True)
-    swap = {"blue": "red", "red": "blue"}
-    swapped = [label if split == "train" else swap[label] for label, split in pairs]
-    tables.write_path(table.with_columns(label=swapped), tmp_path / "swapped.csv")
-    for name, path in (("a", squares), ("b", tmp_path / "swapped.csv")):
-        cli.main(["fuse", str(path), "--runs", str(trained), *SMALL, "-o", str(tmp_path / name)])
-    assert files.sha256(tmp_path / "a/model.ubj") == files.sha256(tmp_path / "b/model.ubj")
+    rows = [i for i, split in enumerate(table.column("split")) if split != "test"]
+    tables.write_path(table.select(rows), tmp_path / "without.csv")
+    more = ["--runs", str(trained), "--pca", "5", "--classifier", "svm"]
+    for name, path in (("a", squares), ("b", tmp_path / "without.csv")):
+        assert cli.main(["fuse", str(path), *more, "-q", "-o", str(tmp_path / name)]) == 0
+    assert learned(tmp_path / "a") == learned(tmp_path / "b")
 
 
-def test_repeated_rows_count_as_often_as_they_stand_there(squares: Path) -> None:
+def test_a_fold_is_fitted_on_the_others_alone(
+    trained: Path, in_folds: Path, tmp_path: Path
+) -> None:
+    """Steps and classifier of a fold are those without its rows, which have other labels here."""
+    assert cli.main(["split", str(in_folds), "--folds", "3", "-o", str(tmp_path / "f.csv")]) == 0
+    swapped(tmp_path / "f.csv", "fold", "1", tmp_path / "g.csv")
+    more = ["--runs", str(trained), "--project", "gelu", "--pca", "0.9", "--classifier", "logreg"]
+    for name in "fg":
+        arguments = ["fuse", str(tmp_path / f"{name}.csv"), "--cross-validate", *more, "-q"]
+        assert cli.main([*arguments, "-o", str(tmp_path / name)]) == 0
+    same = [
+        learned(tmp_path / "f" / f"fold-{number}") == learned(tmp_path / "g" / f"fold-{number}")
+        for number in range(3)
+    ]
+    assert same == [False, True, False]
+
+
+def test_folds_by_subject_give_the_scores_of_scikit_learn_and_their_spread(
+    trained: Path, in_folds: Path, squares: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["fuse", str(in_folds), "--runs", str(trained), "--classifier", "logreg"]
+    assert cli.main([*arguments, "--folds", "5", "-o", str(run)]) == 0
+    features, labels = features_of(trained, squares), numbers(squares)
+    order = {path: row for row, path in enumerate(manifest.read_path(in_folds).column("path"))}
+    subjects = manifest.read_path(in_folds).column("subject")
+    seen, areas, accuracies = set(), [], []
+    for number in range(5):
+        own = runs.read_predictions(run / f"fold-{number}").of_split("test")
+        rows = np.array([order[path] for path in own.identity["path"]])
+        (subject,) = {subjects[row] for row in rows}
+        seen.add(subject)
+        others = np.setdiff1d(np.arange(len(labels)), rows)
+        oracle = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        given = oracle.fit(features[others], labels[others]).predict_proba(features[rows])
+        assert np.abs(own.probabilities - given).max() < 1e-3
+        areas.append(roc_auc_score(labels[rows], given[:, 1]))
+        accuracies.append((given.argmax(axis=1) == labels[rows]).mean())
+    assert seen == set(subjects)
+    spread = files.read_json(run / "metrics.json")["folds"]
+    red = spread["per_class"]["red"]
+    assert red["auroc"]["mean"] == pytest.approx(np.mean(areas))
+    assert red["auroc"]["sd"] == pytest.approx(np.std(areas, ddof=1))
+    assert red["accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
+    table = tables.read_path(run / "folds-classes.csv")
+    assert table.columns[:3] == ["fold", "class", "n"]
+    assert len(table) == 10
+
+
+def test_several_classifiers_have_a_run_each_that_predict_and_report_take(
+    trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, names = tmp_path / "all", list(catalog.CLASSIFIERS)
+    more = ["--classifier", ",".join(names), "--set", "n_estimators=8"]
+    arguments = ["fuse", str(squares), "--runs", str(trained), *more, "-o", str(run)]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().err
+    assert [line.split()[0] for line in said.splitlines()[-len(names) :]] == names
+    assert sorted(path.name for path in run.iterdir()) == sorted(names)
+    for name in names:
+        assert cli.main(["predict", str(run / name), str(squares), "-q"]) == 0
+        rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+        given = np.array([[float(row["p:blue"]), float(row["p:red"])] for row in rows])
+        assert np.abs(given - runs.read_predictions(run / name).probabilities).max() < 1e-5, name
+    assert cli.main(["report", *(str(run / name) for name in names), "--format", "csv"]) == 0
+    assert capsys.readouterr().out.count("\n") > len(names)
+    assert cli.main(arguments) == 2
+    assert "--force replaces it" in capsys.readouterr().err
+
+
+def test_the_same_fusion_twice_is_the_same_to_the_byte(
+    trained: Path, squares: Path, tmp_path: Path
+) -> None:
+    more = ["--runs", str(trained), "--project", "relu", "--classifier", "svm,xgboost"]
+    for name in "ab":
+        arguments = ["fuse", str(squares), *more, "--set", "n_estimators=5", "-q"]
+        own = ["--features", str(tmp_path / f"features-{name}")]
+        assert cli.main([*arguments, *own, "-o", str(tmp_path / name)]) == 0
+    for path in sorted((tmp_path / "a").rglob("*")):
+        if path.is_file() and path.name != "environment.json":
+            other = tmp_path / "b" / path.relative_to(tmp_path / "a")
+            assert files.sha256(path) == files.sha256(other), path
+
+
+def test_repeated_rows_count_as_often_as_they_stand_there(
+    trained: Path, squares: Path, tmp_path: Path
+) -> None:
+    """To repeat a row is to weigh it twice, as long as no row is drawn by chance."""
     table = manifest.read_path(squares)
-    features = np.random.default_rng(0).normal(size=(len(table), 4)).astype(np.float32)
-    train = manifest.rows_of_split(table, "train")
-    doubled = table.with_columns(copy=["0"] * len(table))
-    doubled.rows += [[*table.rows[i], "1"] for i in train]
-    doubled.lines = []
-    trees = fusion.Trees(trees=3, depth=2, reg_lambda=0)
-    a = fusion.fit(features, table, doubled, ["blue", "red"], trees, 0)
-    b = xgboost.train(
-        {
-            "objective": "multi:softprob",
-            "num_class": 2,
-            "eta": 0.1,
-            "lambda": 0,
-            "max_depth": 2,
-            "max_bin": 64,
-            "tree_method": "hist",
-            "seed": 0,
-        },
-        xgboost.DMatrix(
-            features[train],
-            [["blue", "red"].index(table.column("label")[i]) for i in train],
-            weight=[2.0] * len(train),
-        ),
-        3,
-    )
-    matrix = xgboost.DMatrix(features)
-    assert np.allclose(a.predict(matrix), b.predict(matrix), atol=1e-5)
+    blue = [i for i, label in enumerate(table.column("label")) if label == "blue"]
+    train = set(manifest.rows_of_split(table, "train"))
+    twice = table.with_columns(copy=["0"] * len(table))
+    twice.rows += [[*table.rows[i], "1"] for i in blue if i in train]
+    twice.lines = []
+    tables.write_path(twice, tmp_path / "twice.csv")
+    weight = ["2" if label == "blue" else "1" for label in table.column("label")]
+    tables.write_path(table.with_columns(weight=weight), tmp_path / "weighted.csv")
+    answers = []
+    for name in ("twice", "weighted"):
+        # C is against the sum of the weights, which are scaled to a mean of 1.
+        more = ["--set", "C=1" if name == "twice" else "C=1.5", "--no-standardize"]
+        arguments = ["fuse", str(tmp_path / f"{name}.csv"), "--runs", str(trained), *more]
+        arguments += ["--classifier", "logreg", "-q", "-o", str(tmp_path / name)]
+        assert cli.main(arguments) == 0
+        answers.append(runs.read_predictions(tmp_path / name).probabilities)
+    assert np.abs(answers[0] - answers[1]).max() < 2e-3
+
+
+def test_a_run_of_an_older_leukctl_still_answers(fused: Path, squares: Path) -> None:
+    """Its head has the four numbers of the trees, and its features were not folded."""
+    run = runs.read(fused)
+    compute = runtime.compute("cpu", "fp32", 2)
+    features = np.random.default_rng(0).normal(size=(30, 512)).astype(np.float32)
+    parameters = {"objective": "multi:softprob", "num_class": 2, "max_depth": 2, "seed": 0}
+    booster = xgboost.train(parameters, xgboost.DMatrix(features, np.arange(30) % 2), 3)
+    files.write_bytes(fused / runs.TREES, bytes(booster.save_raw("ubj")))
+    (fused / runs.STEPS).unlink()
+    run.head = {
+        "classifier": "xgboost",
+        "trees": 3,
+        "learning_rate": 0.1,
+        "reg_lambda": 1.0,
+        "depth": 2,
+    }
+    runs.write(run, fused)
+    model = inference.load(runs.read(fused), compute)
+    images = [np.full((40, 40, 3), 100, np.uint8)]
+    (extract, _) = model.extractors  # type: ignore[attr-defined]
+    assert any(isinstance(m, runtime.torch.nn.BatchNorm2d) for m in extract.backbone.modules())
+    single = extract(images)
+    given = booster.inplace_predict(np.concatenate([single, single], axis=1))
+    assert np.allclose(model.probabilities(images), given, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -111,22 +270,46 @@ def test_repeated_rows_count_as_often_as_they_stand_there(squares: Path) -> None
     [
         ([], "one of the two"),
         (["--backbones", "a,b", "--runs", "c,d"], "one of the two"),
-        (["--backbones", "standard_cnn,", "--trees", "1"], "names with commas"),
+        (["--backbones", "standard_cnn,"], "names with commas"),
         (["--backbones", "standard_cnn,resnet10t", "--weights", "x"], "1 weights for 2"),
         (["--runs", "nowhere,nowhere"], "no such run folder"),
+        (["--runs", "a", "--input-size", "32"], "--input-size goes with --backbones"),
+        (["--runs", "a", "--set", "trees=3"], "xgboost has no 'trees'"),
+        (["--runs", "a", "--classifier", "svn"], "did you mean svm"),
+        (["--runs", "a", "--folds", "3", "--cross-validate"], "one of them"),
+        (["--runs", "a", "--features-only", "--folds", "3"], "takes no folds"),
+        (["--runs", "a", "--cross-validate"], "column fold"),
+        (["--backbones", "standard_cnn", "--input-size", "32", "--pca", "99"], "--pca 99: more"),
     ],
 )
-def test_sources_that_are_none_are_refused(
+def test_what_cannot_be_is_refused(
     squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments, said: str
 ) -> None:
     folder = tmp_path / "run"
     assert cli.main(["fuse", str(squares), *arguments, "-o", str(folder)]) == 2
-    assert said in capsys.readouterr().err
+    assert said in capsys.readouterr().err.splitlines()[-1]
     assert not folder.exists()
 
 
-def test_a_fusion_of_fusions_is_refused(
-    fused: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_class_that_a_fold_lacks_is_refused_by_name(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    table = manifest.read_path(squares)
+    cells = ["0" if label == "blue" and i % 3 else "1" if i % 2 else "2"
+             for i, label in enumerate(table.column("label"))]  # fmt: skip
+    tables.write_path(table.with_columns(fold=cells), tmp_path / "f.csv")
+    arguments = ["fuse", str(tmp_path / "f.csv"), "--backbones", "standard_cnn"]
+    assert cli.main([*arguments, "--cross-validate", "-o", str(tmp_path / "run")]) == 2
+    assert "class 'red' has no image in fold 0" in capsys.readouterr().err
+    assert cli.main([*arguments, "--folds", "2", "-o", str(tmp_path / "run")]) == 2
+    assert "has folds already; --cross-validate" in capsys.readouterr().err
+
+
+def test_a_fusion_of_fusions_is_refused(
+    squares: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fused = tmp_path / "fused"
+    more = ["--classifier", "knn", "-q"]
+    assert cli.main(["fuse", str(squares), "--runs", str(trained), *more, "-o", str(fused)]) == 0
     status = cli.main(["fuse", str(squares), "--runs", str(fused), "-o", str(tmp_path / "x")])
     assert (status, "a fusion itself" in capsys.readouterr().err) == (2, True)

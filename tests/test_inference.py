@@ -26,7 +26,7 @@ def fused(trained: Path, squares: Path, tmp_path_factory: pytest.TempPathFactory
     """A fusion of one trained network with itself."""
     folder = tmp_path_factory.mktemp("fused") / "fused"
     arguments = ["fuse", str(squares), "--runs", f"{trained},{trained}", "-q", "-o", str(folder)]
-    assert cli.main([*arguments, "--trees", "5", "--depth", "2"]) == 0
+    assert cli.main([*arguments, "--set", "n_estimators=5", "--set", "max_depth=2"]) == 0
     return folder
 
 

@@ -1,12 +1,23 @@
-"""``leukctl fuse``: features of several backbones → one classifier."""
+r"""``leukctl fuse``: features of several backbones → classifiers."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leukctl.cli import inputs, options, streams
-from leukctl.errors import ExitStatus, UsageError
+from leukctl import catalog
+from leukctl.cli import fusing, inputs, options, streams
+from leukctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from leukctl.fusion.sources import Source
+    from leukctl.runtime import Compute
+    from leukctl.tables import Table
+
+
+def _complete_classifier(incomplete: str) -> list[str]:
+    done, comma, last = incomplete.rpartition(",")
+    return [done + comma + name for name in catalog.CLASSIFIERS if name.startswith(last)]
 
 
 def fuse(
@@ -28,17 +39,86 @@ def fuse(
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Download the weights of --backbones.")
     ] = False,
+    input_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=16,
+            max=2048,
+            help="Height and width of what --backbones see.",
+            show_default="what the weights of each were trained with",
+        ),
+    ] = None,
     classifier: Annotated[
-        Literal["xgboost"], typer.Option(help="What learns from the features.")
+        str,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="What learns from the features: xgboost, svm, knn, adaboost, logreg, "
+            "random-forest, lightgbm. Several are compared, with a run folder each.",
+            autocompletion=_complete_classifier,
+        ),
     ] = "xgboost",
-    trees: Annotated[int, typer.Option(metavar="N", min=1, help="Boosting rounds.")] = 200,
-    learning_rate: Annotated[
-        float, typer.Option(metavar="ETA", min=1e-6, max=1, help="Shrinkage of each round.")
-    ] = 0.1,
-    reg_lambda: Annotated[
-        float, typer.Option(metavar="L", min=0, help="L2 penalty on the leaves.")
-    ] = 1.0,
-    depth: Annotated[int, typer.Option(metavar="N", min=1, max=16, help="Depth of a tree.")] = 4,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter of the classifiers that know it, or of one (svm.C=10), or of "
+            "the dense layers (project.epochs=100). May be given several times.",
+        ),
+    ] = None,
+    standardize: Annotated[
+        bool,
+        typer.Option(
+            "--standardize/--no-standardize",
+            help="Bring each feature to mean 0 and deviation 1 on the train rows.",
+        ),
+    ] = True,
+    project: Annotated[
+        Literal["relu", "gelu"] | None,
+        typer.Option(
+            help="Train khan2024's dense layers on the train rows, and classify by what they "
+            "make of the features.",
+            show_default="the features themselves",
+        ),
+    ] = None,
+    pca: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|SHARE",
+            help="Keep N principal components, or those with this share of the variance.",
+            show_default="all features",
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=2,
+            max=100,
+            help="Divide the manifest into K folds, by subject where it has subjects, and fit "
+            "once for each fold, with that fold as test, into RUN/fold-K.",
+        ),
+    ] = None,
+    cross_validate: Annotated[
+        bool, typer.Option("--cross-validate", help="The same with the folds of the manifest.")
+    ] = False,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="LEUKCTL_FEATURES",
+            help="Keep features here, and take from here those that are there.",
+            show_default="leukctl/features in the user's cache",
+        ),
+    ] = None,
+    features_only: Annotated[
+        bool,
+        typer.Option(
+            "--features-only",
+            help="Write nothing but features.npy, features.csv and features.json.",
+        ),
+    ] = False,
     batch_size: options.BatchSize = 32,
     seed: options.Seed = 0,
     root: options.Root = None,
@@ -49,65 +129,118 @@ def fuse(
 ) -> int:
     """Classify by the features of several backbones at once.
 
-    Pools the last feature map of each backbone, sets the vectors side by side, and fits XGBoost
-    on the train rows, weighted by the column weight where there is one. The run folder is one
-    that predict and report take.
+    Pools the last feature map of each backbone, sets the vectors side by side, and fits a
+    classifier on the train rows, weighted by the column weight where there is one. Features are
+    kept on disk by what they were made from, so that a second classifier takes seconds. The run
+    folder is one that predict, explain and report take.
 
     \b
-    Example:
+    Examples:
       leukctl fuse balanced.csv --runs runs/mnv2,runs/cnn -o runs/fused
+      leukctl fuse all.csv --runs runs/mnv2,runs/cnn --classifier svm,knn,logreg \\
+        --set svm.C=10 --folds 10 -o runs/compared
+      leukctl fuse all.csv --backbones inception_v3,xception --pretrained \\
+        --project relu -o runs/khan2024
     """
+    _check_sources(backbones, runs, weights, pretrained, input_size)
+    names = _several(backbones or runs or "")
+    from leukctl.fusion import choices
+
+    plans = choices.read(
+        classifier, setting or (), standardize=standardize, project=project, pca=pca
+    )
+    if folds is not None and cross_validate:
+        raise UsageError("--folds makes folds, --cross-validate takes those there are; one of them")
+    if features_only and (folds is not None or cross_validate):
+        raise UsageError("--features-only fits nothing, so it takes no folds")
+    needs = () if features_only else ("label",) if folds or cross_validate else ("label", "split")
+    table, digest = inputs.read_manifest(manifest, needs)
+    numbers: list[int] = []
+    if not features_only:
+        table, numbers = fusing.prepared(table, folds, cross_validate, seed, root)
+        fusing.check_free(output, [plan.classifier for plan in plans], numbers, force)
+    else:
+        fusing.check_features(table, output, root, force)
+    # What can be refused has been; now torch, which takes its time.
+    from leukctl import runtime
+    from leukctl.fusion import cache
+    from leukctl.fusion.work import Job
+
+    compute = runtime.compute(device, precision, workers)
+    found = _sources(
+        names, backbones is not None, weights, pretrained, input_size, table, compute, seed
+    )
+    job = Job(
+        table,
+        found,
+        compute,
+        root,
+        batch_size,
+        digest,
+        seed,
+        {
+            "backbones": backbones,
+            "batch_size": batch_size,
+            "classifier": classifier,
+            "cross_validate": cross_validate,
+            "device": compute.device.type,
+            "folds": folds,
+            "input_size": input_size,
+            "pca": pca,
+            "precision": compute.precision,
+            "pretrained": pretrained,
+            "project": project,
+            "runs": runs,
+            "set": setting or [],
+            "standardize": standardize,
+            "weights": weights,
+        },
+    )
+    kept = features if features is not None else cache.default_folder()
+    if features_only:
+        return fusing.write_features(job, kept, output)
+    return fusing.run(job, plans, numbers, kept, output)
+
+
+def _check_sources(
+    backbones: str | None,
+    runs: str | None,
+    weights: str | None,
+    pretrained: bool,
+    input_size: int | None,
+) -> None:
     if (backbones is None) == (runs is None):
         raise UsageError("--backbones or --runs, one of the two")
     if runs is not None and (weights is not None or pretrained):
         raise UsageError("--weights and --pretrained go with --backbones; runs have their own")
+    if runs is not None and input_size is not None:
+        raise UsageError("--input-size goes with --backbones; runs have their own")
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
-    names = _several(backbones or runs or "")
-    table, digest = inputs.read_manifest(manifest, ("label", "split"))
-    from leukctl import manifest as manifests
-    from leukctl import runs as run_folders
 
-    manifests.learnable(table, ("train",), root)
-    inputs.check_weights(table)
-    run_folders.check_free(output, force)
-    # What can be refused has been; now torch, which takes its time.
-    from leukctl import fusion, runtime
 
-    compute = runtime.compute(device, precision, workers)
-    if backbones is not None:
-        paths = [Path(path) for path in _several(weights)] if weights is not None else []
-        sources = fusion.from_backbones(names, paths, pretrained, seed)
-        if any(spec.weights_sha256 is None for _, spec in sources):
-            streams.warn("the backbones have random weights; --weights or --runs gives better ones")
-    else:
-        chain = manifests.prep_chain(table)
-        sources = fusion.from_runs([Path(name) for name in names], compute, chain)
-    with streams.progress("fuse", len(manifests.with_split(table))) as advance:
-        document = fusion.fuse(
-            table,
-            sources,
-            fusion.Trees(trees, learning_rate, reg_lambda, depth),
-            output,
-            compute,
-            options={
-                "backbones": backbones,
-                "batch_size": batch_size,
-                "classifier": classifier,
-                "device": compute.device.type,
-                "precision": compute.precision,
-                "pretrained": pretrained,
-                "runs": runs,
-                "weights": weights,
-            },
-            seed=seed,
-            root=root,
-            batch_size=batch_size,
-            manifest_sha256=digest,
-            on_progress=advance,
+def _sources(
+    names: list[str],
+    by_name: bool,
+    weights: str | None,
+    pretrained: bool,
+    input_size: int | None,
+    table: "Table",
+    compute: "Compute",
+    seed: int,
+) -> "list[Source]":
+    from leukctl import manifest
+    from leukctl.fusion import sources
+
+    if not by_name:
+        return sources.from_runs(
+            [Path(name) for name in names], compute, manifest.prep_chain(table)
         )
-    streams.note_scores(document, output)
-    return ExitStatus.DONE
+    paths = [Path(path) for path in _several(weights)] if weights is not None else []
+    found = sources.from_backbones(names, paths, pretrained, seed, input_size)
+    if any(source.spec.weights_sha256 is None for source in found):
+        streams.warn("the backbones have random weights; --weights or --runs gives better ones")
+    return found
 
 
 def _several(text: str) -> list[str]:

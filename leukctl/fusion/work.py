@@ -1,0 +1,257 @@
+"""Features and plans → run folders: one, one for each fold, or so for each of several plans."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leukctl import (
+    crossvalidation,
+    files,
+    inference,
+    manifest,
+    predictions,
+    results,
+    runs,
+    tables,
+)
+from leukctl.backbones.weights import write_safetensors
+from leukctl.balancing import weights as row_weights
+from leukctl.fusion import features, model
+from leukctl.fusion.cache import Floats
+from leukctl.fusion.choices import Plan
+from leukctl.fusion.features import Bank, Progress
+from leukctl.fusion.sources import Source
+from leukctl.predictions import IDENTITY
+from leukctl.runs import Run
+from leukctl.runtime import Compute
+from leukctl.tables import Table
+
+FEATURES = ("features.npy", "features.csv", "features.json")
+
+
+@dataclass(slots=True)
+class Job:
+    """What is to be fitted, plans aside.
+
+    Attributes:
+        table: the manifest; with folds, as :func:`leukctl.crossvalidation.of_fold` takes it.
+        root: where its paths start.
+        options: for ``run.json``.
+        fold: which is the test split; None takes the splits as they are.
+    """
+
+    table: Table
+    sources: list[Source]
+    compute: Compute
+    root: Path | None
+    batch_size: int
+    manifest_sha256: str
+    seed: int
+    options: dict[str, Any]
+    fold: int | None = None
+
+    def read(self) -> inference.Reader:
+        """Return what prepares images as those of the manifest were."""
+        return inference.reader(
+            Run("fusion", [], [], {}, manifest.prep_chain(self.table), {}, "", 0)
+        )
+
+
+@dataclass(slots=True)
+class Features:
+    """The features of the images of a manifest.
+
+    Attributes:
+        values: float32 (N, D1 + D2 + …).
+        widths: D1, D2 …
+        place: the row of each path.
+        stages: seconds by stage, as far as the features go.
+    """
+
+    values: Floats
+    widths: list[int]
+    place: dict[str, int]
+    stages: dict[str, float]
+
+
+@dataclass(slots=True)
+class Fitted:
+    """How a fit ended.
+
+    Attributes:
+        document: of metrics.json.
+        stages: seconds by stage, of the features too.
+        remarks: what there is to know.
+    """
+
+    document: dict[str, Any]
+    stages: dict[str, float]
+    remarks: list[str] = field(default_factory=list)
+
+
+def collect(job: Job, table: Table, folder: Path, on_progress: Progress) -> Bank:
+    """Return where the features of the images of ``table`` are; see :mod:`.features`."""
+    return features.collect(
+        job.sources,
+        manifest.image_paths(table, job.root),
+        job.read(),
+        job.compute,
+        folder=folder,
+        batch_size=job.batch_size,
+        on_progress=on_progress,
+    )
+
+
+def read(bank: Bank, table: Table) -> Features:
+    """Return the features of the rows of ``table``, which the bank was collected for."""
+    stages = {"extraction": bank.times.network_s, "preprocessing": bank.times.read_s}
+    place = {path: row for row, path in enumerate(table.column("path"))}
+    return Features(bank.read(), bank.widths, place, stages)
+
+
+def wanted(table: Table, folds: Sequence[int]) -> Table:
+    """Return the rows whose features are needed, each image once."""
+    if not folds:
+        return manifest.with_split(table)
+    once = manifest.originals(table)
+    cells = zip(once.column("fold"), once.column("label"), strict=True)
+    return once.select([row for row, (fold, label) in enumerate(cells) if fold and label])
+
+
+def fit(job: Job, plan: Plan, given: Features, folder: Path, like: Path | None = None) -> Fitted:
+    """Fit a plan on the train rows, and write the run into ``folder``.
+
+    Args:
+        like: a finished run of the same backbones, whose file of weights will do.
+
+    Raises :class:`InputError` for what cannot be learned from (:func:`leukctl.fusion.model.fit`,
+    :func:`leukctl.balancing.weights.learned`).
+    """
+    started = time.monotonic()
+    table = job.table if job.fold is None else crossvalidation.of_fold(job.table, job.fold)
+    classes = manifest.classes(table.select(manifest.rows_of_split(table, "train")))
+    run = _run(job, plan, classes, table, folder)
+    learned, weights = row_weights.learned(table)
+    train = table.select(learned)
+    made = model.fit(
+        plan,
+        given.values[[given.place[path] for path in train.column("path")]],
+        np.array([classes.index(label) for label in train.column("label")], np.int64),
+        weights,
+        widths=given.widths,
+        names=[spec.name for spec in run.backbones],
+        classes=len(classes),
+        seed=job.seed,
+    )
+    fitted = time.monotonic()
+    chosen = manifest.with_split(table)
+    rows = [given.place[path] for path in chosen.column("path")]
+    answers = predictions.make(run.name, classes, chosen, made.probabilities(given.values[rows]))
+    answered = time.monotonic()
+    stages = {**given.stages, "prediction": answered - fitted, "training": fitted - started}
+    with runs.fresh(folder) as new:
+        _write_weights(job.sources, new, like)
+        made.save(new)
+        document = results.write(answers, new, None, job.seed)
+        environment = runs.environment(
+            started,
+            time.monotonic(),
+            device=str(job.compute.device),
+            stages_s={name: round(seconds, 3) for name, seconds in stages.items()},
+        )
+        files.write_json(new / runs.ENVIRONMENT, environment)
+        runs.write(run, new)
+    return Fitted(document, stages, made.classifier.remarks)
+
+
+def _run(job: Job, plan: Plan, classes: list[str], table: Table, folder: Path) -> Run:
+    options = {**job.options, "fold": job.fold, "weighted": row_weights.COLUMN in table}
+    return Run(
+        kind="fusion",
+        classes=classes,
+        backbones=[source.spec for source in job.sources],
+        head={**plan.plain(), "folded": True},
+        prep=manifest.prep_chain(table),
+        options=options,
+        manifest_sha256=job.manifest_sha256,
+        seed=job.seed,
+        folder=folder,
+    )
+
+
+def _write_weights(sources: Sequence[Source], new: Path, like: Path | None) -> None:
+    """Write the tensors of all backbones, each name led by the backbone's number."""
+    if like is not None:
+        with contextlib.suppress(OSError):
+            os.link(like / runs.WEIGHTS, new / runs.WEIGHTS)
+            return
+        shutil.copyfile(like / runs.WEIGHTS, new / runs.WEIGHTS)
+        return
+    state = {
+        f"{place}.{name}": tensor
+        for place, source in enumerate(sources)
+        for name, tensor in source.state.items()
+    }
+    write_safetensors(state, new / runs.WEIGHTS)
+
+
+def fit_folds(
+    job: Job,
+    plan: Plan,
+    folds: Sequence[int],
+    given: Features,
+    folder: Path,
+    like: Path | None,
+    on_progress: Progress,
+) -> Fitted:
+    """Fit a plan once for each fold, and summarize the folds in ``folder``.
+
+    Steps and classifier of a fold see the rows of the other folds alone.
+    """
+    parts = []
+    for fold in folds:
+        own = crossvalidation.folder_of(folder, fold)
+        parts.append(fit(replace(job, fold=fold), plan, given, own, like))
+        like = like or own
+        on_progress(1)
+    document = crossvalidation.summarize(folder, list(folds), job.seed)
+    stages = dict(given.stages)
+    for name in ("prediction", "training"):
+        stages[name] = sum(part.stages[name] for part in parts)
+    remarks = list(dict.fromkeys(text for part in parts for text in part.remarks))
+    return Fitted(document, stages, remarks)
+
+
+def write_features(bank: Bank, table: Table, folder: Path) -> None:
+    """Write the features of the rows of ``table`` as files that other tools read.
+
+    ``features.npy`` is float32 (N, D); ``features.csv`` has the rows' identity and the SHA-256 of
+    their images, in its order; ``features.json`` says which columns are whose.
+    """
+    values, rows, about = (folder / name for name in FEATURES)
+    shape = (len(bank.paths), sum(bank.widths))
+    with files.atomic_writer(values, "wb") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for _, chunk in bank.chunks():
+            stream.write(chunk.astype("<f4", copy=False).tobytes())
+    cells = {name: table.column(name, "") for name in IDENTITY}
+    tables.write_path(Table.of_columns(str(rows), {**cells, "sha256": bank.digests}), rows)
+    ends = np.cumsum(bank.widths).tolist()
+    columns = [
+        {**store.about, "columns": [end - store.width, end]}
+        for store, end in zip(bank.stores, ends, strict=True)
+    ]
+    files.write_json(about, {"backbones": columns})
+
+
+def shown(document: dict[str, Any]) -> str:
+    """Return the split that stands for a run: test, or what there is of val and train."""
+    return next(split for split in ("test", "val", "train") if split in document["splits"])
