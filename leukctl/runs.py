@@ -36,6 +36,7 @@ CLASSIFIERS = (TREES, LIGHTGBM, SKOPS)
 STEPS = "steps.safetensors"  # between the features of a fusion and its classifier
 CALIBRATION = "calibration.json"  # where a temperature was fitted
 CHECKPOINT = "checkpoint"
+TENSORBOARD = "tensorboard"
 FOLDS = "folds.csv"  # of a cross-validation, whose runs are in folders of their own
 FOLD_CLASSES = "folds-classes.csv"
 FIGURES = ("curves.png", "confusion.png", "roc.png")
@@ -122,10 +123,10 @@ def check_free(folder: Path, force: bool) -> None:
     there = {item.name for item in folder.iterdir()} if folder.exists() else set()
     there = {name for name in there if not name.startswith(".")}
     # Weights are written first: what was interrupted has them, a folder of loose results has not.
-    if there and not there & {RUN, WEIGHTS, CHECKPOINT}:
+    if there and not there & {RUN, WEIGHTS, CHECKPOINT, TENSORBOARD}:
         raise UsageError(f"{folder} holds {min(there)!r} and is no run folder; name a new one")
-    if there - {*FILES, CHECKPOINT} and RUN not in there:
-        stranger = min(there - {*FILES, CHECKPOINT})
+    if (others := there - {*FILES, CHECKPOINT, TENSORBOARD}) and RUN not in there:
+        stranger = min(others)
         raise UsageError(f"{folder} holds {stranger!r} and is no run folder; name a new one")
     # Hours of training should not end with a folder that nobody may write to.
     home = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -158,7 +159,7 @@ def fresh(folder: Path, keep_checkpoint: bool = False) -> Iterator[Path]:
 
     An old run stays as it is until then, so that an error, an interruption or a full disk costs
     nothing of it. Its ``run.json`` goes first and the new one comes last, so that no half-old run
-    can be read. A checkpoint goes too, unless it is the new run's.
+    can be read. A checkpoint and TensorBoard's files go too, unless they are the new run's.
     """
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     beside = folder.absolute().with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.tmp")
@@ -171,7 +172,8 @@ def fresh(folder: Path, keep_checkpoint: bool = False) -> Iterator[Path]:
             if not (beside / name).exists():
                 (folder / name).unlink(missing_ok=True)
         if not keep_checkpoint:
-            shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+            for name in (CHECKPOINT, TENSORBOARD):
+                shutil.rmtree(folder / name, ignore_errors=True)
         for path in sorted(beside.iterdir(), key=lambda path: path.name == RUN):
             os.replace(path, folder / path.name)
     finally:

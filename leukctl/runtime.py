@@ -190,6 +190,21 @@ def precisions(on: torch.device) -> tuple[str, ...]:
     return ("fp32", "bf16") if has_bf16 else ("fp32",)
 
 
+def summary_writer() -> Any:
+    """Return torch's writer of TensorBoard's event files, a class.
+
+    Raises :class:`UsageError` where TensorBoard's package is missing.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            f"--tensorboard needs the package tensorboard ({error}); "
+            "pip install 'leukctl[tensorboard]' brings it"
+        ) from None
+    return SummaryWriter
+
+
 def synchronize(on: torch.device) -> None:
     """Wait until a device has done what it was told to."""
     if on.type == "cuda":

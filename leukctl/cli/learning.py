@@ -234,3 +234,11 @@ ClassWeights = Annotated[
         show_default="none",
     ),
 ]
+Tensorboard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard",
+        help="Write the figures of every epoch to RUN/tensorboard as it ends, for "
+        "tensorboard --logdir; needs leukctl[tensorboard].",
+    ),
+]

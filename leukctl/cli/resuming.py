@@ -24,7 +24,10 @@ Resume = Annotated[
 ]
 
 # What may differ from the first time, or is looked at elsewhere.
-_FREE = {"resume", "epochs", "manifest", "output", "root", "workers", "quiet", "verbose", "debug"}
+_FREE = {
+    *("resume", "epochs", "manifest", "output", "root", "workers", "tensorboard"),
+    *("quiet", "verbose", "debug"),
+}
 
 
 def explicit(context: typer.Context) -> dict[str, Any]:
@@ -36,12 +39,19 @@ def explicit(context: typer.Context) -> dict[str, Any]:
     }
 
 
-def resume(run: Path, given: dict[str, Any], root: Path | None, workers: int | None) -> int:
+def resume(
+    run: Path,
+    given: dict[str, Any],
+    root: Path | None,
+    workers: int | None,
+    tensorboard: bool = False,
+) -> int:
     """Go on with ``run``.
 
     Args:
         given: of :func:`explicit`.
         root: where the paths of the manifest start now, None where they started.
+        tensorboard: as :class:`leukctl.cli.training_runs.Job` has it.
     """
     record = _record(run)
     _check_same(run, record, given)
@@ -78,7 +88,9 @@ def resume(run: Path, given: dict[str, Any], root: Path | None, workers: int | N
         )
     streams.note(f"{run} goes on after epoch {len(record.epochs)}")
     runs.clear_leftovers(run)
-    job = training_runs.Job(table, record.source, run, compute, root)
+    job = training_runs.Job(
+        table, record.source, run, compute, root, prepared=True, tensorboard=tensorboard
+    )
     outcome = training_runs.run(job, chosen, record)
     if record.epochs and outcome.epochs == len(record.epochs):
         streams.note(f"{run}: no epoch was left to train")

@@ -95,6 +95,7 @@ def train(
     label_smoothing: learning.LabelSmoothing = None,
     class_weights: learning.ClassWeights = None,
     val_from_train: learning.ValFromTrain = None,
+    tensorboard: learning.Tensorboard = False,
     seed: options.Seed = 0,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -154,13 +155,14 @@ def train(
       leukctl train folds.csv --cross-validate --recipe muduli2025 -o runs/cv
       leukctl train split.csv --backbone densenet121,resnet50 --pretrained \\
           --augment mixup,augmix --optimizer adam,sgd -o runs
+      leukctl train split.csv --tensorboard -o runs/watched
       leukctl train --resume runs/dn
       leukctl train --resume runs/dn --epochs 40
     """
     if list_backbones:
         return backbone_list.show()
     if resume is not None:
-        return resuming.resume(resume, resuming.explicit(context), root, workers)
+        return resuming.resume(resume, resuming.explicit(context), root, workers, tensorboard)
     if manifest is None or output is None:
         missing = "argument 'MANIFEST'" if manifest is None else "option '--output' / '-o'"
         raise UsageError(f"Missing {missing}; only --resume RUN goes without")
@@ -216,7 +218,11 @@ def train(
     for remark in dict.fromkeys(itertools.chain(*map(training.remarks, planned))):
         streams.warn(remark)
     compute = runtime.compute(device, precision, workers)
-    job = training_runs.Job(table, source, output, compute, root, prepared=not cross_validate)
+    if tensorboard:
+        runtime.summary_writer()
+    job = training_runs.Job(
+        table, source, output, compute, root, prepared=not cross_validate, tensorboard=tensorboard
+    )
     if several:
         return grids.run(job, planned, cross_validate, force)
     if cross_validate:

@@ -93,6 +93,7 @@ class Job:
         folder: of the run.
         root: where the paths of the manifest start.
         prepared: whether the table is what :func:`prepared` returned.
+        tensorboard: whether to write event files; a run that goes on does where it did before.
     """
 
     table: "Table"
@@ -101,6 +102,7 @@ class Job:
     compute: "Compute"
     root: Path | None
     prepared: bool = False
+    tensorboard: bool = False
 
 
 def standing(job: Job, chosen: "Options", force: bool) -> "tuple[bool, Record | None]":
@@ -186,6 +188,7 @@ def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
             manifest_sha256=job.source.sha256,
             manifest_path=job.source.path,
             past=past,
+            tensorboard=job.tensorboard,
             on_epoch=_say_epoch,
             on_progress=advance,
             on_note=streams.note,

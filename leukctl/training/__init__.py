@@ -26,7 +26,7 @@ from leukctl.runs import BackboneSpec, Run
 from leukctl.runtime import Compute, torch
 from leukctl.tables import Table
 from leukctl.tensors import Reader
-from leukctl.training import timing
+from leukctl.training import curves, timing
 from leukctl.training.checkpoints import Checkpoint, load
 from leukctl.training.data import ImageStore
 from leukctl.training.ending import evaluate, history
@@ -73,6 +73,7 @@ def train(
     manifest_sha256: str,
     manifest_path: str = "-",
     past: Record | None = None,
+    tensorboard: bool = False,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda step: None,
     on_note: Note = lambda text: None,
@@ -90,6 +91,8 @@ def train(
         manifest_path: where the table came from, for whoever goes on with the run.
         past: the checkpoint to go on from. The weights and the history are then those of a training
             that was never interrupted, to the bit on a CPU with as many threads.
+        tensorboard: whether to write event files of the history; where there are some of an earlier
+            part of this training, they go on.
         on_note: told what was decided on the way, a sentence each.
 
     Where ``compute`` leaves the precision open, training has the one that :mod:`.timing` finds, and
@@ -112,13 +115,24 @@ def train(
     source = Source(manifest_path, str(root) if root is not None else None, manifest_sha256)
     checkpoint = Checkpoint(folder, _record(past, source, options, how, run))
     checkpoint.begin()
+    drawn = curves.begin(folder, tensorboard, past is not None, state.epochs if state else [])
+
+    def show(epoch: Epoch) -> None:
+        if drawn is not None:
+            drawn.add(epoch)
+        on_epoch(epoch)
+
     try:
         trainer = _trainer(network, splits, options, how, run.backbones[0], on_progress)
-        epochs, diverged = _run(trainer, options.stages(), checkpoint, state, on_epoch)
+        epochs, diverged = _run(trainer, options.stages(), checkpoint, state, show)
     except BaseException:
         if not checkpoint.record.epochs:
+            curves.clear(folder)
             discard(folder)
         raise
+    finally:
+        if drawn is not None:
+            drawn.close()
     seconds = [round(epoch.seconds, 3) for epoch in epochs]
     rate = len(trainer.train.store) * len(epochs) / max(sum(seconds), 1e-9)
     model = NetworkPredictor(run, network, compute)
