@@ -194,8 +194,18 @@ SHORTCUTS = {
 
 METHODS = {
     "gradcam": "Grad-CAM (Selvaraju et al. 2017)",
+    "gradcam++": "Grad-CAM++ (Chattopadhay et al. 2018)",
     "scorecam": "Score-CAM (Wang et al. 2020)",
+    "layercam": "LayerCAM (Jiang et al. 2021)",
+    "hirescam": "HiResCAM (Draelos & Carin 2020)",
+    "eigencam": "Eigen-CAM (Muhammad & Yeasin 2020)",
+    "integrated-gradients": "integrated gradients (Sundararajan et al. 2017)",
     "lime": "LIME (Ribeiro et al. 2016)",
+}
+METHODS_AT_A_LAYER = ("gradcam", "gradcam++", "scorecam", "layercam", "hirescam", "eigencam")
+SUPERPIXELS = {
+    "slic": "SLIC (Achanta et al. 2012), about fifty",
+    "quickshift": "quick shift (Vedaldi & Soatto 2008), lime's own choice",
 }
 
 TTA = {

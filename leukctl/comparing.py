@@ -78,7 +78,8 @@ def compare(a: Explanation, b: Explanation) -> list[str]:
         )
     if min(first.shape) < 3:
         raise InputError("under 3 pixels a side, too small to compare", file=a.file)
-    comparable = a.status == b.status == "ok"
+    flags = {*a.status.split("+"), *b.status.split("+")}
+    comparable = not flags & {*explanations.SHOWS_NOTHING}
     return [
         a.path,
         a.label,

@@ -1,6 +1,7 @@
 """The explanations folder: its table and its heatmaps, written and read without torch."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from leukctl.tables import Table
 
 TABLE = "explanations.csv"
 _LONGEST = 200
+_SUFFIXES = (".npy", ".png", ".csv", ".segments.npy")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 COLUMNS = (
     "model",
     "path",
@@ -28,7 +31,9 @@ COLUMNS = (
     "raw_min",
     "raw_max",
     "status",
+    "r2",
 )
+SHOWS_NOTHING = ("blank", "constant", "nan")  # values of status; other maps can be compared
 
 
 @dataclass(slots=True)
@@ -50,20 +55,33 @@ class Explanation:
     file: Path
 
 
-def check_free(folder: Path, force: bool) -> None:
-    """Raise :class:`UsageError` if ``folder`` is none, or has explanations and no ``force``."""
-    if folder.is_file():
+def check_free(
+    folder: Path, force: bool, model: str, paths: Sequence[str], methods: Sequence[str]
+) -> None:
+    """Raise :class:`UsageError` unless explanations of ``paths`` may go into ``folder``.
+
+    They may not if it is no folder, nor, without ``force``, where it holds explanations of other
+    images, or by other models or methods, which would be lost.
+    """
+    if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; explanations of several images need a folder")
-    if (folder / TABLE).exists() and not force:
-        raise UsageError(f"{folder} holds explanations; --force replaces them")
+    if force or not (folder / TABLE).exists():
+        return
+    known = set(paths)
+    for row in read(folder):
+        if row.model != model or row.method not in methods or row.path not in known:
+            raise UsageError(
+                f"{folder} holds explanations of other images or by other methods or models; "
+                "--force replaces them"
+            )
 
 
 def files_of(folder: Path) -> set[Path]:
-    """Return the heatmaps that the table of ``folder`` names and the pictures beside them."""
+    """Return the heatmaps that the table of ``folder`` names and the files beside them."""
     if not (folder / TABLE).exists():
         return set()
     heatmaps = {row.file for row in read(folder) if row.file.suffix == ".npy"}
-    return heatmaps | {path.with_suffix(".png") for path in heatmaps}
+    return {path.with_suffix(end) for path in heatmaps for end in _SUFFIXES}
 
 
 def read(folder: Path) -> list[Explanation]:
@@ -97,6 +115,12 @@ def _row(table: Table, index: int, folder: Path) -> Explanation:
     )
 
 
+def oddities(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the method and the flag of each flag that ``status`` raises in rows of the table."""
+    method, status = COLUMNS.index("method"), COLUMNS.index("status")
+    return [(row[method], flag) for row in rows for flag in row[status].split("+") if flag != "ok"]
+
+
 def heatmap(explanation: Explanation) -> NDArray[np.float32]:
     """Load a heatmap, float32 (H, W).
 
@@ -120,6 +144,12 @@ def heatmap(explanation: Explanation) -> NDArray[np.float32]:
 def names(paths: Sequence[str]) -> list[str]:
     """Return a file name without extension for every image, no two alike, all in one folder."""
     return files.distinct_names([_short(Path(path).name) for path in paths], list(paths))
+
+
+def class_name(index: int, classes: Sequence[str]) -> str:
+    """Return what a file's name says of a class, no two alike: its index and some letters."""
+    letters = _UNSAFE.sub("-", classes[index])[:16].strip("-")
+    return f"{index}-{letters}" if letters else str(index)
 
 
 def _short(name: str) -> str:

@@ -40,7 +40,10 @@ class Reader:
 
     def __call__(self, path: Path) -> Rgb:
         """Return the prepared image, uint8 (H, W, 3); raises :class:`ImageError`."""
-        data = images.read_bytes(path)
+        return self.decode(images.read_bytes(path))
+
+    def decode(self, data: bytes) -> Rgb:
+        """Return the prepared image of a file's bytes; raises :class:`ImageError`."""
         rgb = images.decode(data)
         if self.chain is None or self.raw is False:
             return rgb

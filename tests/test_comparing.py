@@ -35,6 +35,7 @@ def folder_of(path: Path, rows: list[tuple[str, str, str, str, np.ndarray]]) -> 
                 "0.0",
                 "1.0",
                 status,
+                "",
             ]
         )
     tables.write_path(table, path / explanations.TABLE)

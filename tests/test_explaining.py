@@ -1,18 +1,19 @@
-"""Heatmaps: the same as those of pytorch-grad-cam and lime on the same input."""
+"""Heatmaps: the same as those of pytorch-grad-cam on the same input."""
 
-import csv
+import contextlib
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from numpy.typing import NDArray
 
-from leukctl import catalog, cli, explaining, explanations, runtime
+from leukctl import catalog, comparing, explaining, images, runtime, tensors
 from leukctl.backbones import Network, Origin, create
 from leukctl.errors import UsageError
-from leukctl.explaining import maps, panels
-from leukctl.explaining.gradcam import gradcam
-from leukctl.explaining.scorecam import scorecam
+from leukctl.explaining import Explainer, Heatmap, Settings, lime, looking, maps, panels
+from leukctl.explaining.integrated_gradients import attributions
 from leukctl.images import Rgb
 from leukctl.inference import NetworkPredictor
 from leukctl.runs import Run
@@ -60,31 +61,192 @@ def laid_out(name: str, size: int):
     return lambda x: x[:, 1:].reshape(1, size // 16, size // 16, -1).permute(0, 3, 1, 2)
 
 
+# How pytorch-grad-cam calls the methods that both have.
+THEIRS = {
+    "gradcam": "GradCAM",
+    "gradcam++": "GradCAMPlusPlus",
+    "scorecam": "ScoreCAM",
+    "layercam": "LayerCAM",
+    "hirescam": "HiResCAM",
+    "eigencam": "EigenCAM",
+}
+
+
+def heatmaps(
+    model: NetworkPredictor,
+    images: list[Rgb],
+    method: str,
+    targets: list[int],
+    settings: Settings = Settings(),
+    layer: str | None = None,
+) -> list[Heatmap]:
+    """Return the map of one class for each image, all seen at once."""
+    explainer = Explainer(model, [method], settings, layer)
+    return explainer.explain(explainer.see(images), list(enumerate(targets)))[method]
+
+
+def theirs(
+    method: str, model: NetworkPredictor, image: Rgb, target: int, layer: Any, layout: Any = None
+) -> NDArray[np.float32]:
+    """Return the library's map."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    kind = getattr(runtime.pytorch_grad_cam, THEIRS[method])
+    with (
+        contextlib.redirect_stderr(io.StringIO()),  # its progress bar
+        kind(model.network, [layer], reshape_transform=layout) as oracle,
+    ):
+        return oracle(model.inputs([image]), [ClassifierOutputTarget(target)])[0]
+
+
 # The library keeps every masked image's activations, so its Score-CAM is tried on the small ones.
 @pytest.mark.parametrize(
     ("method", "name"),
     [
-        *(("gradcam", name) for name in LAST),
+        *((method, name) for name in LAST for method in THEIRS if method != "scorecam"),
         ("scorecam", "mobilenetv2"),
         ("scorecam", "standard_cnn"),
     ],
 )
 @pytest.mark.slow
 def test_maps_are_those_of_grad_cam(method: str, name: str) -> None:
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
     model = model_of(name, 96)
     image = picture(96)
-    library = runtime.pytorch_grad_cam
-    kind = {"gradcam": library.GradCAM, "scorecam": library.ScoreCAM}[method]
-    layers = [LAST[name](model.network.backbone)]
-    with kind(model.network, layers, reshape_transform=laid_out(name, 96)) as oracle:
-        for target in (0, 2) if method == "gradcam" else (2,):
-            wanted = oracle(model.inputs([image]), [ClassifierOutputTarget(target)])[0]
-            given = explaining.METHODS[method](model, image, target, explaining.Settings(64))
-            assert given.status == "ok"
-            assert np.ptp(wanted) > 0.9
-            assert np.abs(given.values - wanted).max() <= 1e-3
+    layer = LAST[name](model.network.backbone)
+    for target in (0, 2) if method not in ("scorecam", "eigencam") else (2,):
+        wanted = theirs(method, model, image, target, layer, laid_out(name, 96))
+        (given,) = heatmaps(model, [image], method, [target], Settings(64))
+        assert given.status in ("ok", "border")
+        assert np.ptp(wanted) > 0.9
+        assert np.abs(given.values - wanted).max() <= 1e-3
+
+
+def real_model(shared: Path) -> NetworkPredictor:
+    """Return MobileNetV2 with ImageNet's weights and a head of three classes."""
+    torch.manual_seed(1)
+    backbone, spec = create("mobilenetv2", Origin(shared / "weights" / "mobilenetv2_100"))
+    network = Network(backbone, 3, {"hidden": 0, "dropout": 0.0}, spec.input_size)
+    run = Run("network", ["a", "b", "c"], [spec], {}, None, {}, "", 0)
+    return NetworkPredictor(run, network, runtime.compute("cpu", "fp32", 2))
+
+
+def cells(shared: Path, count: int) -> list[Rgb]:
+    """Return real cells of 224x224."""
+    folder = shared / "pbc" / "PBC_dataset_normal_DIB"
+    paths = [sorted(kind.iterdir())[0] for kind in sorted(folder.iterdir())][:count]
+    return [tensors.fit(images.read_rgb(path), (224, 224)) for path in paths]
+
+
+@pytest.mark.parametrize("method", [method for method in THEIRS if method != "scorecam"])
+@pytest.mark.slow
+def test_a_folded_network_has_the_maps_of_grad_cam_for_a_batch_of_real_cells(
+    method: str, shared: Path
+) -> None:
+    seen = cells(shared, 4)
+    targets = [0, 1, 2, 1]
+    explainer = Explainer(real_model(shared), [method], Settings())
+    explainer.fold()
+    given = explainer.explain(explainer.see(seen), list(enumerate(targets)))[method]
+    reference = real_model(shared)
+    for image, target, heatmap in zip(seen, targets, given, strict=True):
+        wanted = theirs(method, reference, image, target, reference.network.backbone.bn2)
+        assert np.abs(heatmap.values - wanted).max() <= 1e-3
+
+
+@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+@pytest.mark.parametrize("layer", ["features.1.2", "features.2.0", "features.2"])
+def test_another_layer_gives_the_map_of_grad_cam_there(method: str, layer: str) -> None:
+    model = model_of("standard_cnn", 64)
+    image = picture(64)
+    module = model.network.backbone.get_submodule(layer)
+    wanted = theirs(method, model, image, 1, module)
+    explainer = Explainer(model, [method], Settings(), layer)
+    explainer.fold()  # a convolution that is looked at must not take its norm in
+    (given,) = explainer.explain(explainer.see([image]), [(0, 1)])[method]
+    assert given.layer == layer
+    assert np.abs(given.values - wanted).max() <= 1e-3
+
+
+def test_classes_and_images_asked_at_once_are_answered_as_one_by_one() -> None:
+    model = model_of("standard_cnn", 64)
+    seen = [picture(64), picture(64)[::-1].copy(), picture(80)]
+    questions = [(0, 2), (0, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
+    for method in ("gradcam", "scorecam", "eigencam", "integrated-gradients", "lime"):
+        explainer = Explainer(model, [method], Settings(samples=20, steps=8))
+        given = explainer.explain(explainer.see(seen), questions)[method]
+        for (index, target), heatmap in zip(questions, given, strict=True):
+            view = explainer.see([seen[index]])
+            (alone,) = explainer.explain(view, [(0, target)])[method]
+            assert heatmap.values.shape == seen[index].shape[:2]
+            assert np.abs(heatmap.values - alone.values).max() < 1e-3, method
+
+
+def test_layers_are_listed_with_the_default_and_every_one_can_be_named() -> None:
+    for name in ("standard_cnn", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"):
+        model = model_of(name, 64)
+        found = dict(looking.layers(model))
+        assert model.network.cam_layer in found
+        for layer, shape in found.items():
+            assert looking.layer_of(model, layer, "gradcam") == layer
+            look = looking.look_at(model, model.inputs([picture(64)]), layer, gradients=False)
+            assert look.activations.shape[1:] == shape
+    assert found["layers.0"] == (96, 16, 16)
+    assert found["patch_embed.proj"] == (96, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("featurs.3.2", "did you mean features.3.2"),
+        ("", "no layer ''"),
+        ("zz", "no layer 'zz'; ex"),
+    ],
+)
+def test_a_layer_that_is_not_there_is_refused_with_the_nearest(layer: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Explainer(model_of("standard_cnn", 64), ["gradcam"], Settings(), layer)
+
+
+def test_a_layer_without_a_map_is_refused() -> None:
+    model = model_of("vit_tiny_patch16_224", 64)
+    with pytest.raises(UsageError, match=r"'fc_norm' gives \(1, 192\)"):
+        Explainer(model, ["gradcam"], Settings(), "fc_norm")
+
+
+class Linear(torch.nn.Module):
+    """A network whose logits are known weights of the pixels, and their squares times ``bend``."""
+
+    def __init__(self, weights: torch.Tensor, bend: float) -> None:
+        super().__init__()
+        self.weights = torch.nn.Parameter(weights)  # (K, 3, H, W)
+        self.bend = bend
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return ((x + self.bend * x**2)[:, None] * self.weights).sum((2, 3, 4))
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.5])
+def test_integrated_gradients_of_a_sum_over_pixels_are_its_terms(bend: float) -> None:
+    model = model_of("standard_cnn", 64)
+    torch.manual_seed(5)
+    weights, image = torch.randn(2, 3, 6, 7), torch.randn(3, 6, 7)
+    model.network = Linear(weights, bend)
+    given = attributions(model, image, 1, steps=4)
+    wanted = (weights[1] * (image + bend * image**2)).sum(0)
+    assert np.allclose(given, wanted, atol=1e-5)
+
+
+def test_integrated_gradients_are_complete() -> None:
+    model = model_of("standard_cnn", 64)
+    image = model.inputs([picture(64)])[0]
+    for target in (0, 2):
+        given = attributions(model, image, target, steps=128)
+        logits = model.logits(torch.stack([image, torch.zeros_like(image)]))[:, target]
+        assert given.sum() == pytest.approx(float(logits[0] - logits[1]), rel=0.02)
+    (heatmap,) = heatmaps(model, [picture(64)], "integrated-gradients", [2], Settings(steps=128))
+    assert heatmap.raw_max == pytest.approx(given.max(), rel=1e-6)
+    assert heatmap.raw_min == pytest.approx(given.min(), rel=1e-6)
+    assert np.allclose(heatmap.values, np.maximum(given, 0) / given.max(), atol=1e-6)
 
 
 def test_a_map_with_its_channels_last_is_turned_around() -> None:
@@ -92,16 +254,16 @@ def test_a_map_with_its_channels_last_is_turned_around() -> None:
     inputs = model.inputs([picture(96)])
     with torch.inference_mode():
         wanted = model.network.backbone.forward_features(inputs)  # (1, 3, 3, 768)
-    given, gradient = maps.look(model, inputs, "gradcam", 0)
-    assert given.shape == gradient.shape == (1, 768, 3, 3)
-    assert torch.equal(given[0, :, 2, 0], wanted[0, 2, 0])
+    look = looking.look_at(model, inputs, model.network.cam_layer, gradients=True)
+    assert look.activations.shape == look.gradients([(0, 0)]).shape == (1, 768, 3, 3)
+    assert torch.equal(look.activations[0, :, 2, 0], wanted[0, 2, 0])
 
 
 def test_looking_into_a_network_leaves_it_as_it_was() -> None:
     model = model_of("standard_cnn", 64)
     image = picture(64)
     before = model.probabilities([image])
-    gradcam(model, image, 0)
+    heatmaps(model, [image], "gradcam", [0])
     assert torch.is_grad_enabled()
     assert not any(module._forward_hooks for module in model.network.modules())
     assert all(parameter.grad is None for parameter in model.network.parameters())
@@ -111,7 +273,7 @@ def test_looking_into_a_network_leaves_it_as_it_was() -> None:
 def test_a_map_has_the_size_of_the_prepared_image_and_its_range() -> None:
     model = model_of("standard_cnn", 64)
     image = np.ascontiguousarray(picture(150)[:, :90])
-    heatmap = gradcam(model, image, 1)
+    (heatmap,) = heatmaps(model, [image], "gradcam", [1])
     assert heatmap.values.shape == (150, 90)
     assert heatmap.values.dtype == np.float32
     assert (heatmap.values.min(), heatmap.values.max()) == pytest.approx((0, 1), abs=1e-6)
@@ -125,58 +287,66 @@ def test_scorecam_does_not_depend_on_its_batches_and_counts_constant_channels() 
         last[1].weight[:128] = 0.0
         last[1].bias[:128] = -1.0
     image = picture(64)
-    seen: list[int] = []
-    whole = scorecam(model, image, 0, 256, seen.append)
-    parts = scorecam(model, image, 0, 17)
-    assert sum(seen) <= 128
+    seen = counted(model)
+    (whole,) = heatmaps(model, [image], "scorecam", [0], Settings(256))
+    assert sum(seen) <= 2 + 1 + 128  # the look and its check, all that is dead, the rest
+    (parts,) = heatmaps(model, [image], "scorecam", [0], Settings(17))
     assert np.abs(whole.values - parts.values).max() < 1e-4
+    wanted = theirs("scorecam", model, image, 0, last[2])
+    assert np.abs(whole.values - wanted).max() <= 1e-3
 
 
-def test_a_blank_map_is_flagged_and_no_division_by_zero() -> None:
-    blank = maps.from_activations(np.zeros((4, 4), np.float32), (8, 8), "x")
-    assert (blank.status, float(blank.values.sum())) == ("blank", 0.0)
-    broken = maps.from_activations(np.full((4, 4), np.nan, np.float32), (8, 8), "x")
-    assert (broken.status, float(broken.values.sum())) == ("nan", 0.0)
+def counted(model: NetworkPredictor) -> list[int]:
+    """Return a list that grows by the size of every batch that the network sees."""
+    seen: list[int] = []
+    model.network.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    return seen
 
 
-def test_lime_weights_are_those_of_the_lime_package_on_the_same_samples() -> None:
-    from lime.lime_image import LimeImageExplainer
-
-    from leukctl.explaining import lime
-
+def test_scorecam_of_fewer_passes_is_like_that_of_all_and_the_same_with_enough(
+    shared: Path,
+) -> None:
     model = model_of("standard_cnn", 64)
-    image = picture(64)
-    ours = lime.fit(model, image, 1, samples=60, batch_size=16, seed=4)
-    library = LimeImageExplainer(random_state=4).explain_instance(
-        image,
-        lambda batch: model.probabilities(list(batch)),
-        labels=(1,),
-        top_labels=None,
-        num_samples=60,
-        batch_size=16,
-        segmentation_fn=lime.superpixels,
-        random_seed=4,
-    )
-    assert np.array_equal(ours.segments, library.segments)
-    assert [place for place, _ in ours.local_exp[1]] == [p for p, _ in library.local_exp[1]]
-    weights, wanted = ([w for _, w in e.local_exp[1]] for e in (ours, library))
-    assert np.allclose(weights, wanted, atol=1e-6)
-    heatmap = lime.lime(model, image, 1, samples=60, batch_size=16, seed=4)
-    assert heatmap.raw_max == pytest.approx(max(wanted), abs=1e-6)
-    assert heatmap.raw_min == pytest.approx(min(wanted), abs=1e-6)
-    assert heatmap.values.max() == 1.0
+    (image,) = cells(shared, 1)
+    (exact,) = heatmaps(model, [image], "scorecam", [2])
+    seen = counted(model)
+    (fewer,) = heatmaps(model, [image], "scorecam", [2], Settings(channels=24))
+    assert sum(seen) <= 2 + 1 + 24
+    assert comparing.mr_ssim(exact.values, fewer.values) > 0.95
+    (same,) = heatmaps(model, [image], "scorecam", [2], Settings(channels=256))
+    assert np.array_equal(same.values, exact.values)
+
+
+def test_maps_that_show_nothing_are_flagged_and_nothing_is_divided_by_zero() -> None:
+    for value, status in ((0.0, "blank"), (2.0, "constant"), (np.nan, "nan")):
+        raw = np.full((4, 4), value, np.float32)
+        for heatmap in (maps.from_activations(raw, (8, 8), "x"), maps.from_pixels(raw, raw)):
+            assert (heatmap.status, float(heatmap.values.sum())) == (status, 0.0)
+    hole = np.eye(4, dtype=np.float32)
+    hole[2, 2] = np.nan
+    assert maps.from_activations(hole, (8, 8), "x").status == "nan"
+
+
+@pytest.mark.parametrize(("inner", "status"), [(0.9, "border"), (1.1, "ok")])
+def test_a_map_with_its_weight_on_the_border_is_flagged(inner: float, status: str) -> None:
+    values = np.ones((40, 60), np.float32)
+    values[4:36, 6:54] = inner * (40 * 60 - 32 * 48) / (32 * 48)  # of the frame's sum, inside
+    assert maps.from_pixels(values, values).status == status
 
 
 def test_the_registry_holds_the_methods_of_the_catalog() -> None:
     assert list(explaining.METHODS) == list(catalog.METHODS)
+    looks = [name for name, method in explaining.METHODS.items() if method.looks]
+    assert looks == list(catalog.METHODS_AT_A_LAYER)
     assert list(panels._COLORMAPS) == list(catalog.COLORMAPS)
+    assert list(lime.SEGMENTATIONS) == list(catalog.SUPERPIXELS)
 
 
 @pytest.mark.parametrize(("name", "size"), [("mixer_s32_224", 64), ("crossvit_tiny_240", 240)])
 def test_a_network_without_a_map_points_to_lime(name: str, size: int) -> None:
     model = model_of(name, size)
     with pytest.raises(UsageError, match="lime needs none"):
-        gradcam(model, picture(size), 0)
+        Explainer(model, ["gradcam"], Settings())
 
 
 def test_colors_are_those_of_matplotlib() -> None:
@@ -198,99 +368,11 @@ def test_an_overlay_shows_the_image_where_the_map_is_zero() -> None:
     assert np.abs(shown[:32] - wanted).max() <= 0.5 + 1e-9
 
 
-def explain(*arguments: object) -> int:
-    """Run ``leukctl explain``."""
-    return cli.main(["explain", *map(str, arguments)])
-
-
-def test_one_image_gives_one_picture(trained: Path, squares: Path, tmp_path: Path) -> None:
-    image = squares.parent / "test" / "red-0.png"
-    output = tmp_path / "why [1].png"
-    assert explain(trained, image, "--methods", "gradcam,scorecam", "-o", output) == 0
-    shown = np.array(Image.open(output))
-    assert shown.shape[1] > 3 * 224
-    assert shown.shape[0] > 2 * 224
-    assert list(tmp_path.iterdir()) == [output]
-
-
-def test_a_manifest_gives_a_folder(trained: Path, squares: Path, tmp_path: Path) -> None:
-    table = tmp_path / "m.csv"
-    lines = squares.read_text().splitlines()
-    table.write_text("\n".join([lines[0], *lines[-2:]]) + "\n")
-    folder = tmp_path / "maps"
-    assert explain(trained, table, "--methods", "gradcam,lime", "--samples", 20, "-o", folder) == 0
-    with open(folder / "explanations.csv", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["method"] for row in rows] == ["gradcam", "lime"] * 2
-    assert {row["model"] for row in rows} == {"small"}
-    for row, one in zip(rows, explanations.read(folder), strict=True):
-        values = explanations.heatmap(one)
-        assert values.shape == (40, 40)
-        assert (folder / row["panel"]).is_file()
-        assert float(row["raw_min"]) <= float(row["raw_max"])
-    assert len(list(folder.iterdir())) == 1 + 2 * len(rows)
-
-
-def test_images_of_one_name_do_not_overwrite_each_other(
-    trained: Path, squares: Path, tmp_path: Path
-) -> None:
-    source = (squares.parent / "test" / "red-0.png").read_bytes()
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "cell.png").write_bytes(source)
-    folder = tmp_path / "maps"
-    assert explain(trained, tmp_path / "one", tmp_path / "two", "-o", folder) == 0
-    assert len({one.file for one in explanations.read(folder)}) == 2
-
-
-def test_explanations_are_not_replaced_unasked(
-    trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "maps"
-    one, two = (squares.parent / "test" / name for name in ("red-0.png", "blue-0.png"))
-    assert explain(trained, one, "-o", folder) == 0
-    assert explain(trained, two, "-o", folder) == 2
-    assert "--force" in capsys.readouterr().err
-    assert explain(trained, two, "-o", folder, "--force") == 0
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "blue-0.gradcam.npy",
-        "blue-0.gradcam.png",
-        "explanations.csv",
-    ]
-
-
-def test_a_bad_image_among_many_is_named_and_the_rest_done(
-    trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(b"")
-    good = squares.parent / "test" / "red-0.png"
-    assert explain(trained, bad, good, "-o", tmp_path / "maps") == 1
-    assert "bad.png: empty file" in capsys.readouterr().err
-    assert [Path(one.path).name for one in explanations.read(tmp_path / "maps")] == ["red-0.png"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--methods", "gradcamm"], "unknown method 'gradcamm'"),
-        (["--target", "green"], "the model's classes are blue, red"),
-        (["--target", "label"], "column label"),
-    ],
-)
-def test_what_cannot_be_explained_is_one_line(
-    trained: Path, squares: Path, tmp_path: Path, capsys, arguments: list[str], said: str
-) -> None:
-    image = squares.parent / "test" / "red-0.png"
-    assert explain(trained, image, *arguments, "-o", tmp_path / "x.png") == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
-def test_several_images_are_no_single_picture(
-    trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert explain(trained, squares.parent / "test", "-o", tmp_path / "x.png") == 2
-    assert "8 images" in capsys.readouterr().err
+def test_the_color_bar_runs_from_one_at_the_top_to_zero() -> None:
+    rows = [panels.heatmap_row("x", picture(224), np.zeros((224, 224), np.float32), "magma")]
+    shown = panels.panel(rows, "caption", "magma")
+    bar = shown[48 : 48 + 224, 3 * 232 + 8 + 5]
+    ends = panels.color(np.array([[1.0, 0.0]], np.float32), "magma")[0]
+    assert np.array_equal(bar[[0, -1]], ends)
+    middle = panels.color(np.array([[0.5]], np.float32), "magma")[0, 0].astype(int)
+    assert np.abs(bar[112] - middle).max() <= 3

@@ -15,14 +15,19 @@ _CONVOLUTIONS = (nn.Conv2d, timm.layers.Conv2dSame)  # exactly these: others cha
 _NORMS = (nn.BatchNorm2d, timm.layers.BatchNormAct2d)
 
 
-def fold(network: nn.Module, input_size: tuple[int, int]) -> int:
+def fold(network: nn.Module, input_size: tuple[int, int], keep: nn.Module | None = None) -> int:
     """Fold what can be folded of a network in eval mode, in place; return how many layers.
 
     Args:
         input_size: (H, W) of images that the network takes, to see what follows what.
+        keep: a layer that is to stay, and its output what it is.
     """
     names = {module: name for name, module in network.named_modules()}
-    pairs = _pairs(network, input_size)
+    pairs = [
+        (convolution, norm)
+        for convolution, norm in _pairs(network, input_size)
+        if keep is not convolution and keep not in [*norm.modules()]
+    ]
     with torch.no_grad():
         for convolution, norm in pairs:
             _fold_pair(convolution, norm)
@@ -62,7 +67,8 @@ def _pairs(
     ]
     try:
         with torch.enable_grad():
-            answer = network(torch.zeros(1, 3, *input_size, requires_grad=True))
+            where = next(network.parameters()).device
+            answer = network(torch.zeros(1, 3, *input_size, device=where, requires_grad=True))
     finally:
         for hook in hooks:
             hook.remove()

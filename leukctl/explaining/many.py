@@ -1,6 +1,5 @@
-"""Explanations of many images, one after the other, and the files they leave."""
+"""Explanations of many images, some at a time, and the files they leave."""
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import files, images, tensors
+from leukctl import images, processes, tensors
 from leukctl.errors import ImageError
-from leukctl.explaining import METHODS, Heatmap, Settings, panels
+from leukctl.explaining import Explainer, Heatmap, panels
+from leukctl.explaining.panels import Row
 from leukctl.images import Rgb
-from leukctl.inference import Predictor
+from leukctl.tensors import Reader
 
-Pick = Callable[[int, int], int]
+_AT_ONCE = 16  # images whose maps are in memory at once, at most
+
+Pick = Callable[[int, int], list[int]]
+"""From an image's place and the index of the predicted class, the classes to explain."""
 
 
 @dataclass(slots=True)
@@ -23,93 +26,123 @@ class Explained:
 
     Attributes:
         image: prepared, uint8 (H, W, 3).
+        digest: SHA-256 of the image file.
         probabilities: float64 (K,).
-        target: index of the class that the heatmaps speak of.
-        heatmaps: by method.
+        targets: indices of the classes that the heatmaps speak of.
+        heatmaps: by method, one for each target.
     """
 
     image: Rgb
+    digest: str
     probabilities: NDArray[np.float64]
-    target: int
-    heatmaps: dict[str, Heatmap]
+    targets: list[int]
+    heatmaps: dict[str, list[Heatmap]]
 
-    def caption(self, name: str, classes: Sequence[str]) -> str:
-        """Return the line over a picture: the image, the answer, and the class explained."""
-        answer = int(self.probabilities.argmax())
-        line = f"{name}: {classes[answer]} ({self.probabilities[answer]:.1%})"
-        return line if answer == self.target else f"{line}, explained: {classes[self.target]}"
+    @property
+    def answer(self) -> int:
+        """The index of the predicted class."""
+        return int(self.probabilities.argmax())
+
+    def caption(self, name: str, classes: Sequence[str], targets: Sequence[int]) -> str:
+        """Return the line over a picture: the image, the answer, and the classes explained."""
+        line = f"{name}: {classes[self.answer]} ({self.probabilities[self.answer]:.1%})"
+        if list(targets) == [self.answer]:
+            return line
+        return f"{line}, explained: {', '.join(classes[target] for target in targets)}"
+
+
+Kept = list[list[str]]  # rows of explanations.csv
+
+
+@dataclass(slots=True)
+class Job:
+    """Images to be explained, and how.
+
+    Attributes:
+        paths: of the image files. read: prepares them.
+        pick: the classes to explain. colormap: of the pictures.
+    """
+
+    explainer: Explainer
+    paths: Sequence[Path]
+    read: Reader
+    pick: Pick
+    colormap: str
+
+    @property
+    def classes(self) -> list[str]:
+        """The model's classes."""
+        return self.explainer.model.run.classes
 
 
 def explain_many(
-    model: Predictor,
-    paths: Sequence[Path],
-    read: tensors.Reader,
-    pick: Pick,
-    methods: Sequence[str],
-    settings: Settings,
-) -> Iterator[tuple[Path, Explained | ImageError]]:
-    """Yield each path with its explanation, or the reason why it has none, in order.
+    job: Job, kept: Callable[[int, str], Kept | None] = lambda index, digest: None
+) -> Iterator[tuple[int, Explained | Kept | ImageError]]:
+    """Yield the place of each path with its explanation, or the reason why it has none, in order.
 
     Args:
-        pick: from an image's place and the index of the predicted class, the class to explain.
+        kept: from an image's place and the SHA-256 of its file, the rows of what is there already,
+            which are passed on; called from several threads.
     """
-    for index, (path, image) in enumerate(tensors.read_many(paths, read, model.compute.workers)):
-        if isinstance(image, ImageError):
-            yield path, image
-            continue
-        probabilities = model.probabilities([image])[0]
-        target = pick(index, int(probabilities.argmax()))
-        maps = {name: METHODS[name](model, image, target, settings) for name in methods}
-        yield path, Explained(image, probabilities, target, maps)
+    explainer = job.explainer
+
+    def attempt(index: int) -> tuple[int, tuple[str, Rgb] | Kept | ImageError]:
+        try:
+            data = images.read_bytes(job.paths[index])
+            digest = images.sha256(data)
+            rows = kept(index, digest)
+            return index, (digest, job.read.decode(data)) if rows is None else rows
+        except ImageError as error:
+            return index, error
+
+    found = tensors.ordered_map(attempt, range(len(job.paths)), explainer.model.compute.workers)
+    for chunk in processes.chunks(found, min(_AT_ONCE, explainer.settings.batch_size)):
+        fresh = [(index, given) for index, given in chunk if isinstance(given, tuple)]
+        answers = iter(_explain(explainer, fresh, job.pick) if fresh else ())
+        for index, given in chunk:
+            yield index, next(answers) if isinstance(given, tuple) else given
 
 
-def picture(explained: Explained, caption: str, colormap: str) -> bytes:
-    """Return a PNG with a row a method: input, heatmap, overlay."""
-    rows = [(name, heatmap.values) for name, heatmap in explained.heatmaps.items()]
-    return images.encode_png(panels.panel(explained.image, rows, caption, colormap))
+def _explain(
+    explainer: Explainer, fresh: Sequence[tuple[int, tuple[str, Rgb]]], pick: Pick
+) -> Iterator[Explained]:
+    view = explainer.see([image for _, (_, image) in fresh])
+    targets = [
+        pick(index, int(answer.argmax()))
+        for (index, _), answer in zip(fresh, view.probabilities, strict=True)
+    ]
+    questions = [(place, target) for place, some in enumerate(targets) for target in some]
+    heatmaps = {name: iter(maps) for name, maps in explainer.explain(view, questions).items()}
+    for place, (_, (digest, image)) in enumerate(fresh):
+        own = {name: [next(maps) for _ in targets[place]] for name, maps in heatmaps.items()}
+        yield Explained(image, digest, view.probabilities[place], targets[place], own)
 
 
-def write_files(
-    explained: Explained,
-    folder: Path,
-    name: str,
-    identity: tuple[str, str, str],
-    classes: Sequence[str],
-    colormap: str,
-) -> list[list[str]]:
-    """Write an image's heatmaps and pictures; return its rows of explanations.csv.
-
-    Args:
-        name: of the files, without extension. identity: the model's name, path, label.
-    """
-    answer = int(explained.probabilities.argmax())
-    rows = []
-    for method, heatmap in explained.heatmaps.items():
-        array, panel = f"{name}.{method}.npy", f"{name}.{method}.png"
-        files.write_bytes(files.inside(folder, array), _npy(heatmap.values))
-        one = [(method, heatmap.values)]
-        caption = explained.caption(Path(identity[1]).name, classes)
-        drawn = panels.panel(explained.image, one, caption, colormap)
-        files.write_bytes(files.inside(folder, panel), images.encode_png(drawn))
-        rows.append(
-            [
-                *identity,
-                classes[answer],
-                repr(float(explained.probabilities[answer])),
-                classes[explained.target],
-                method,
-                heatmap.layer,
-                array,
-                panel,
-                repr(heatmap.raw_min),
-                repr(heatmap.raw_max),
-                heatmap.status,
-            ]
+def picture(explained: Explained, caption: str, classes: Sequence[str], colormap: str) -> bytes:
+    """Return a PNG: the caption, then for each method and class a row, with LIME's views two."""
+    several = len(explained.targets) > 1
+    rows = [
+        row
+        for method, heatmaps in explained.heatmaps.items()
+        for target, heatmap in zip(explained.targets, heatmaps, strict=True)
+        for row in rows_of(
+            explained.image,
+            f"{method}: {classes[target]}" if several else method,
+            heatmap,
+            colormap,
         )
+    ]
+    return images.encode_png(panels.panel(rows, caption, colormap))
+
+
+def rows_of(image: Rgb, title: str, heatmap: Heatmap, colormap: str) -> list[Row]:
+    """Return the rows of a picture that show a heatmap, and of LIME its three views."""
+    odd = "" if heatmap.status == "ok" else f" ({heatmap.status})"
+    rows = [panels.heatmap_row(f"{title}{odd}", image, heatmap.values, colormap)]
+    if heatmap.superpixels is not None:
+        from leukctl.explaining import lime
+
+        views = lime.views(image, heatmap.superpixels)
+        named = f"R2 {heatmap.superpixels.r2:.2f}: {' | '.join(lime.VIEWS)}"
+        rows.append(Row(named, views, bar=False))
     return rows
-
-
-def _npy(values: NDArray[np.float32]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, values, allow_pickle=False)
-    return stream.getvalue()

@@ -1,19 +1,30 @@
-"""From a method's raw map to the heatmap that is kept."""
+"""From a method's raw map to the heatmap that is kept, and what is odd about it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import runtime
-from leukctl.backbones import Network
-from leukctl.errors import UsageError
-from leukctl.inference import NetworkPredictor, Predictor
-from leukctl.runtime import torch
-
 Floats = NDArray[np.float32]
+
+BORDER = 0.1  # of each side: the frame that a map should not live on
+MOST_ON_BORDER = 0.5  # of the map's sum; the frame is 36 % of the area
+
+
+@dataclass(slots=True)
+class Superpixels:
+    """What a local linear model on superpixels found.
+
+    Attributes:
+        segments: int (H, W), the superpixel of every pixel, from 0 without gaps.
+        weights: float64 (n,), in probability.
+        r2: of the local model on the perturbed images, at most 1.
+    """
+
+    segments: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    r2: float
 
 
 @dataclass(slots=True)
@@ -25,7 +36,10 @@ class Heatmap:
             scaled.
         raw_min, raw_max: the range before scaling, in the method's own unit.
         layer: whose activations were used, "" for methods that look at no layer.
-        status: ``ok``, ``blank`` (the same everywhere) or ``nan``.
+        status: ``ok``, or ``blank`` (zero everywhere), ``constant`` (the same everywhere), ``nan``
+            or ``border`` (more than half of it on the outer tenth of each side), and after a +
+            ``low-r2`` (LIME's local model explains less than half of the variance).
+        superpixels: what LIME found, None for other methods.
     """
 
     values: Floats
@@ -33,6 +47,7 @@ class Heatmap:
     raw_max: float
     layer: str
     status: str
+    superpixels: Superpixels | None = None
 
 
 def from_activations(raw: Floats, size: tuple[int, int], layer: str) -> Heatmap:
@@ -44,22 +59,24 @@ def from_activations(raw: Floats, size: tuple[int, int], layer: str) -> Heatmap:
     Args:
         raw: (h, w), already rectified. size: (H, W) of the prepared image.
     """
-    status = _status(raw)
-    if status != "ok":
-        return Heatmap(np.zeros(size, np.float32), _low(raw), _high(raw), layer, status)
+    empty = _empty(raw)
+    if empty:
+        return Heatmap(np.zeros(size, np.float32), _low(raw), _high(raw), layer, empty)
     resized = cv2.resize(_scale(raw), (size[1], size[0])).astype(np.float32, copy=False)
-    return Heatmap(_scale(resized), _low(raw), _high(raw), layer, "ok")
+    values = _scale(resized)
+    return Heatmap(values, _low(raw), _high(raw), layer, _place(values))
 
 
-def from_pixels(raw: Floats, signed: Floats) -> Heatmap:
+def from_pixels(raw: Floats, signed: NDArray[np.floating]) -> Heatmap:
     """Scale a map that is of the image's size already, by its maximum.
 
     Args:
         raw: (H, W), not negative. signed: what it was made from; its range is kept.
     """
-    status = _status(raw)
-    values = raw / raw.max() if status == "ok" else np.zeros_like(raw)
-    return Heatmap(values.astype(np.float32), _low(signed), _high(signed), "", status)
+    status = _empty(raw)
+    values = np.zeros_like(raw) if status else raw / raw.max()
+    values = values.astype(np.float32, copy=False)
+    return Heatmap(values, _low(signed), _high(signed), "", status or _place(values))
 
 
 def _scale(values: Floats) -> Floats:
@@ -67,93 +84,26 @@ def _scale(values: Floats) -> Floats:
     return shifted / (1e-7 + shifted.max())
 
 
-def _status(raw: Floats) -> str:
+def _empty(raw: Floats) -> str:
+    """Return why a raw map shows nothing, "" where it shows something."""
     if not np.isfinite(raw).all():
         return "nan"
-    return "blank" if raw.max() - raw.min() <= 1e-12 else "ok"
+    if raw.max() - raw.min() > 1e-12:
+        return ""
+    return "constant" if raw.max() > 1e-12 else "blank"
 
 
-def _low(raw: Floats) -> float:
+def _place(values: Floats) -> str:
+    high, wide = (round(BORDER * side) for side in values.shape)
+    inner = values[high : values.shape[0] - high, wide : values.shape[1] - wide]
+    total = float(values.sum(dtype=np.float64))
+    share = 1 - float(inner.sum(dtype=np.float64)) / total
+    return "border" if share > MOST_ON_BORDER else "ok"
+
+
+def _low(raw: NDArray[np.floating]) -> float:
     return float(np.nanmin(raw)) if np.isfinite(raw).any() else 0.0
 
 
-def _high(raw: Floats) -> float:
+def _high(raw: NDArray[np.floating]) -> float:
     return float(np.nanmax(raw)) if np.isfinite(raw).any() else 0.0
-
-
-def network_of(model: Predictor, method: str) -> NetworkPredictor:
-    """Return the model if it has a network to look into.
-
-    Raises :class:`UsageError` for a fusion, whose trees have no activations.
-    """
-    if not isinstance(model, NetworkPredictor):
-        raise UsageError(f"{method} looks into one network; for a fusion there is lime")
-    return model
-
-
-def check_model(model: Predictor, method: str) -> None:
-    """Raise :class:`UsageError` when there is no feature map for ``method`` to look at."""
-    predictor = network_of(model, method)
-    size = predictor.run.backbones[0].input_size
-    look(predictor, torch.zeros(1, 3, *size, device=model.compute.device), method)
-
-
-def look(
-    model: NetworkPredictor, inputs: torch.Tensor, method: str, target: int | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run the network and return what the layer for class activation maps gave, and its gradient.
-
-    Args:
-        inputs: normalized float32 (1, 3, H, W).
-        target: index of the class whose logit the gradient is of; None asks for none.
-
-    Returns:
-        float32 (1, C, h, w) each; without a target the gradient is the activations. Tokens of a
-        transformer are laid out as the patches they stand for.
-
-    Raises :class:`UsageError` when the layer gives no such map.
-    """
-    caught: list[torch.Tensor] = []
-
-    def catch(module: object, given: object, output: Any) -> torch.Tensor:
-        if not isinstance(output, torch.Tensor):
-            raise _no_map(method, f"in {len(output)} parts")
-        # Nothing before the layer matters to the gradient, so only here does a graph begin.
-        torch.set_grad_enabled(target is not None)
-        caught.append(output.detach().requires_grad_(target is not None))
-        # A copy goes on, since what follows may start with an activation in place.
-        return caught[-1].clone()
-
-    network = model.network
-    hook = network.layer(network.cam_layer).register_forward_hook(catch)
-    try:
-        with torch.no_grad(), runtime.autocast(model.compute):
-            logits = network(inputs)
-    finally:
-        hook.remove()
-    found = caught[-1]
-    spread = _spread(network, found, method)
-    if target is None:
-        return spread, spread
-    (gradient,) = torch.autograd.grad(logits[0, target], found)
-    return spread.detach(), _spread(network, gradient, method)
-
-
-def _spread(network: Network, values: torch.Tensor, method: str) -> torch.Tensor:
-    """Return a layer's output as float32 (N, C, h, w)."""
-    backbone: Any = network.backbone
-    if values.ndim == 4:
-        channels_last = getattr(backbone, "output_fmt", "NCHW") == "NHWC"
-        return (values.permute(0, 3, 1, 2) if channels_last else values).float()
-    height, width = getattr(getattr(backbone, "patch_embed", None), "grid_size", (0, 0))
-    prefix = getattr(backbone, "num_prefix_tokens", None)
-    if values.ndim == 3 and prefix is not None and values.shape[1] - prefix == height * width:
-        patches = values[:, prefix:].transpose(1, 2)
-        return patches.reshape(*patches.shape[:2], height, width).float()
-    raise _no_map(method, f"{tuple(values.shape)}")
-
-
-def _no_map(method: str, what: str) -> UsageError:
-    return UsageError(
-        f"{method} needs a feature map (N, C, h, w), and this backbone's is {what}; lime needs none"
-    )

@@ -2,51 +2,81 @@
 CVPR Workshops 2020.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
-from leukctl.explaining import maps
+from leukctl.explaining import looking, maps
+from leukctl.explaining.looking import Question, View
 from leukctl.explaining.maps import Heatmap
-from leukctl.images import Rgb
-from leukctl.inference import Predictor
+from leukctl.explaining.settings import Settings
+from leukctl.inference import NetworkPredictor
 from leukctl.runtime import torch
 
 
-def scorecam(
-    model: Predictor,
-    image: Rgb,
-    target: int,
-    batch_size: int = 32,
-    on_progress: Callable[[int], None] = lambda step: None,
-) -> Heatmap:
-    """Return the Score-CAM map of class ``target`` for one prepared image, over all channels.
+def explain(view: View, questions: Sequence[Question], settings: Settings) -> list[Heatmap]:
+    """Return the Score-CAM map of each question.
 
-    Each channel of the last feature map, resized to the input and scaled to [0, 1], masks the
-    input; the class's logits of the masked inputs, through a softmax over the channels, weight
-    the channels. A channel that is constant masks everything, so that all of these share one
-    forward pass.
+    Each channel of the layer, resized to the input and scaled to [0, 1], masks the input; the
+    class's logits of the masked inputs, through a softmax over the channels, weight the channels.
+    All classes of an image share the forward passes.
+    """
+    model, look = looking.network_of(view.model, "scorecam"), view.look
+    assert look is not None
+    assert view.inputs is not None
+    scores = {
+        index: _scores(model, view.inputs[index], look.activations[index], settings)
+        for index in sorted({index for index, _ in questions})
+    }
+    found = []
+    for index, target in questions:
+        weights = torch.softmax(scores[index][:, target], 0)
+        raw = (weights[:, None, None] * look.activations[index]).sum(0).relu()
+        size = view.images[index].shape[:2]
+        found.append(maps.from_activations(looking.numpy(raw), size, look.layer))
+    return found
+
+
+def _scores(
+    model: NetworkPredictor, image: torch.Tensor, channels: torch.Tensor, settings: Settings
+) -> torch.Tensor:
+    """Return the logits of the image behind each channel's mask, float32 (C, K).
+
+    Channels that are the same everywhere mask all of the input, so that they share one forward
+    pass.
 
     Args:
-        image: uint8 (H, W, 3). target: index of the class.
-        batch_size: masked inputs that are in memory at once.
+        image: normalized float32 (3, H, W). channels: float32 (C, h, w).
     """
-    predictor = maps.network_of(model, "scorecam")
-    inputs = predictor.inputs([image])
-    with torch.inference_mode():
-        channels = maps.look(predictor, inputs, "scorecam")[0][0]
-        live = torch.nonzero(channels.amax((1, 2)) > channels.amin((1, 2))).flatten()
-        # The score of an input that is masked altogether; the live channels' follow.
-        scores = predictor.logits(torch.zeros_like(inputs))[0, target].repeat(len(channels))
-        for chosen in live.split(batch_size):
-            masks = _masks(channels[chosen], (inputs.shape[2], inputs.shape[3]))
-            masked = (inputs * masks).contiguous(memory_format=torch.channels_last)
-            scores[chosen] = predictor.logits(masked)[:, target]
-            on_progress(len(chosen))
-        weights = torch.softmax(scores, 0)
-        raw = (weights[:, None, None] * channels).sum(0).relu().cpu().numpy().astype(np.float32)
-    layer = predictor.network.cam_layer
-    return maps.from_activations(raw, (image.shape[0], image.shape[1]), layer)
+    low, high = channels.amin((1, 2)), channels.amax((1, 2))
+    live = torch.nonzero(high > low).flatten()
+    masks, members = channels[live], torch.arange(len(live), device=channels.device)
+    if settings.channels is not None and settings.channels < len(live):
+        masks, members = _clusters(masks, settings)
+    given = []
+    if len(live) < len(channels):
+        given.append(model.logits(torch.zeros_like(image)[None]))
+    for start in range(0, len(masks), settings.batch_size):
+        some = _masks(masks[start : start + settings.batch_size], (image.shape[1], image.shape[2]))
+        masked = (image * some).contiguous(memory_format=torch.channels_last)
+        given.append(model.logits(masked))
+    scores = torch.cat(given)
+    place = torch.zeros(len(channels), dtype=torch.long, device=channels.device)
+    place[live] = members + (len(scores) - len(masks))
+    return scores[place]
+
+
+def _clusters(channels: torch.Tensor, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean mask of each cluster of like channels, and the cluster of each channel."""
+    from sklearn.cluster import KMeans
+
+    low = channels.amin((1, 2), keepdim=True)
+    scaled = (channels - low) / (channels.amax((1, 2), keepdim=True) - low)
+    points = looking.numpy(scaled.flatten(1))
+    found = KMeans(settings.channels, n_init=1, max_iter=20, random_state=settings.seed).fit(points)
+    kept, members = np.unique(found.labels_, return_inverse=True)
+    means = torch.from_numpy(found.cluster_centers_[kept].astype(np.float32)).to(channels.device)
+    return means.reshape(-1, *channels.shape[1:]), torch.from_numpy(members).to(channels.device)
 
 
 def _masks(channels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -1,0 +1,137 @@
+"""What ``explain`` checks, and how it writes what it made."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leukctl import catalog
+from leukctl.cli import inputs, streams
+from leukctl.errors import ExitStatus, ImageError, UsageError
+from leukctl.tables import Table
+
+if TYPE_CHECKING:
+    from leukctl.explaining.many import Job
+    from leukctl.runs import Run
+
+_CLASS = "class:"
+
+
+def methods_of(text: str) -> list[str]:
+    """Return the methods that a list names, each once; raise :class:`UsageError` for others."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in catalog.METHODS:
+            raise UsageError(f"unknown method {name!r} (known: {', '.join(catalog.METHODS)})")
+    return list(dict.fromkeys(names))
+
+
+def check_used(methods: Sequence[str], options: Sequence[tuple[str, bool, Sequence[str]]]) -> None:
+    """Raise :class:`UsageError` for an option that none of ``methods`` looks at.
+
+    Args:
+        options: name, whether it is given, and the methods that it goes with.
+    """
+    for name, given, own in options:
+        if given and not {*own} & {*methods}:
+            raise UsageError(f"{name} goes with --methods {' or '.join(own)}")
+
+
+def picker(target: str, classes: list[str], table: Table) -> Callable[[int, int], list[int]]:
+    """Return what tells the classes to explain from an image's place and its predicted class."""
+    if target in ("predicted", "label", "all") and target in classes:
+        streams.warn(f"--target {target} is not the class of that name; class:{target} is")
+    if target == "predicted":
+        return lambda index, predicted: [predicted]
+    if target == "all":
+        return lambda index, predicted: list(range(len(classes)))
+    if target == "label":
+        labels = table.column("label")
+        for index, label in enumerate(labels):
+            if not label:
+                raise table.error(index, "label", "empty, and --target label needs it")
+        return lambda index, predicted: [classes.index(labels[index])]
+    name = target if target in classes else target.removeprefix(_CLASS)
+    if name not in classes:
+        raise UsageError(f"--target {target!r}: the model's classes are {', '.join(classes)}")
+    return lambda index, predicted: [classes.index(name)]
+
+
+def show_layers(run: "Run", device: str, precision: str) -> int:
+    """Print the layers of a run's network that have a feature map."""
+    from leukctl import inference, runtime
+    from leukctl.explaining import looking
+
+    loaded = inference.load(run, runtime.compute(device, precision))
+    model = looking.network_of(loaded, "--list-layers")
+    rows = [
+        [
+            name,
+            str(channels),
+            f"{height}x{width}",
+            "default" if name == model.network.cam_layer else "",
+        ]
+        for name, (channels, height, width) in looking.layers(model)
+    ]
+    with streams.open_output(None) as stream:
+        print(streams.text_table(("layer", "channels", "size", ""), rows), file=stream)
+    return ExitStatus.DONE
+
+
+def write_picture(job: "Job", output: Path) -> int:
+    """Explain the one image and write its picture."""
+    from leukctl import files
+    from leukctl.explaining import many
+
+    job.explainer.fold()
+    _, explained = next(many.explain_many(job))
+    if isinstance(explained, ImageError):
+        inputs.reject(job.paths[0], explained)
+        return ExitStatus.FOUND
+    assert not isinstance(explained, list)
+    caption = explained.caption(job.paths[0].name, job.classes, explained.targets)
+    files.write_bytes(output, many.picture(explained, caption, job.classes, job.colormap))
+    for method, heatmaps in explained.heatmaps.items():
+        for heatmap in heatmaps:
+            if heatmap.status != "ok":
+                streams.warn(f"the {method} map is {heatmap.status}")
+    streams.note(f"{caption} -> {output}")
+    return ExitStatus.DONE
+
+
+def write_folder(job: "Job", output: Path, table: Table, target: str, force: bool) -> int:
+    """Explain the images that are not explained yet, and write the table of all of them."""
+    from leukctl import explanations, files, tables
+    from leukctl.explaining import many
+    from leukctl.explaining.folder import Folder
+
+    folder = Folder.of(job, output, table, target)
+    if not force:
+        folder.check_same()
+    job.explainer.fold()
+    rejected = kept = 0
+    odd: Counter[tuple[str, str]] = Counter()
+    old = explanations.files_of(output)
+    with (
+        files.atomic_writer(output / explanations.TABLE) as stream,
+        streams.progress("explain", len(table)) as advance,
+    ):
+        writer = tables.writer(stream)
+        writer.writerow(explanations.COLUMNS)
+        for index, explained in many.explain_many(job, folder.kept):
+            if isinstance(explained, ImageError):
+                rejected += 1
+                inputs.reject(job.paths[index], explained)
+            else:
+                kept += isinstance(explained, list)
+                rows = explained if isinstance(explained, list) else folder.write(index, explained)
+                writer.writerows(rows)
+                odd.update(explanations.oddities(rows))
+            advance(1)
+    for path in old - explanations.files_of(output):
+        path.unlink(missing_ok=True)
+    there = f", {kept} of them before" if kept else ""
+    streams.note(f"{output}: {len(table) - rejected} images explained{there}, {rejected} left out")
+    for (method, flag), count in sorted(odd.items()):
+        streams.warn(f"{count} {method} map{'s are' if count > 1 else ' is'} {flag}")
+    return ExitStatus.FOUND if rejected else ExitStatus.DONE
