@@ -214,7 +214,15 @@ TTA = {
 }
 COLORMAPS = ("viridis", "jet", "turbo", "magma")
 
-REPORT_FORMATS = ("table", "markdown", "json", "csv", "html")
+REPORT_FORMATS = ("table", "markdown", "latex", "json", "csv", "html")
+TABLES = {
+    "digiammarco2024": "accuracy, precision, recall, F-measure, AUC, loss; MR-SSIM by class",
+    "altalhi2026": "accuracy, loss, F1 by model, augmentation and split",
+    "muduli2025": "precision, sensitivity, specificity, F1, accuracy in percent, AUC",
+    "patel2025": "by class and overall: precision, sensitivity, specificity, F1, accuracy",
+    "khan2024": "by architecture and by class, and the seconds of each stage",
+    "full": "every metric with its interval, overall and by class",
+}
 
 # Metric → what it is. A larger value is better unless the name is in METRICS_DOWN.
 METRICS = {

@@ -1,32 +1,19 @@
 """The command ``report``."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leukctl import files
-from leukctl.cli import calibrating, options, streams
+from leukctl.cli import calibrating, options, rendering, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from leukctl.reporting.audits import Audit
     from leukctl.reporting.content import Report
-    from leukctl.reporting.formats import Grid
     from leukctl.reporting.gate import Breach, Condition, Tolerances
     from leukctl.reporting.sources import Model, Sources
     from leukctl.tables import Table
-
-_SUFFIXES = {
-    ".csv": "csv",
-    ".htm": "html",
-    ".html": "html",
-    ".json": "json",
-    ".markdown": "markdown",
-    ".md": "markdown",
-    ".txt": "table",
-}
 
 
 def report(
@@ -40,12 +27,23 @@ def report(
     ],
     output: options.Output = None,
     format_: Annotated[
-        Literal["table", "markdown", "json", "csv", "html"] | None,
+        Literal["table", "markdown", "latex", "json", "csv", "html"] | None,
         typer.Option(
             "--format",
             help="Format of what is written.",
             show_default="by the name of -o, else table",
         ),
+    ] = None,
+    table: Annotated[
+        Literal["digiammarco2024", "altalhi2026", "muduli2025", "patel2025", "khan2024", "full"]
+        | None,
+        typer.Option(
+            "--table", metavar="NAME", help="A paper's table instead, in its columns and digits."
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["split", "source", "fold", "subject"] | None,
+        typer.Option("--by", help="A row for each of these in tables, besides the whole."),
     ] = None,
     split: Annotated[
         Literal["train", "val", "test", "unsplit"] | None,
@@ -89,6 +87,25 @@ def report(
             "RUN/calibration.json for predict --calibrated.",
         ),
     ] = False,
+    intervals: Annotated[
+        Literal["percentile", "bca", "wilson"] | None,
+        typer.Option(
+            "--intervals",
+            help="How the 95 % intervals are made; wilson is of proportions, the rest percentile.",
+            show_default="that of the run's metrics.json, else percentile",
+        ),
+    ] = None,
+    resamples: Annotated[
+        int | None,
+        typer.Option(
+            "--resamples",
+            metavar="N",
+            min=100,
+            max=1_000_000,
+            help="Resamples of the bootstrap.",
+            show_default="those of the run's metrics.json, else 1000",
+        ),
+    ] = None,
     digits: Annotated[
         int | None,
         typer.Option(
@@ -97,20 +114,29 @@ def report(
             min=0,
             max=15,
             help="Digits after the decimal point.",
-            show_default="4; JSON and CSV: all",
+            show_default="4, or as the paper prints; JSON and CSV: all",
         ),
     ] = None,
     seed: options.ReportSeed = None,
     json: options.Json = False,
 ) -> ExitStatus:
-    """Report scores as a table, Markdown, JSON, CSV or HTML.
+    """Report scores as a table, Markdown, LaTeX, JSON, CSV or HTML.
 
     INPUT is told from its content. Intervals are 95 % bootstrap intervals over subjects, or over
     images where no subject is known. With --fail-if or --baseline the exit status is 1 when a
     metric did not hold, and each is named on standard error; conditions name a metric as
     SPLIT.METRIC, SPLIT.METRIC.lo or .hi (the ends of its interval) or
-    SPLIT.per_class.CLASS.METRIC. Explanations appear in HTML only. An audit by leukctl split shows
-    what can be told without the cells beside what the models reach.
+    SPLIT.per_class.CLASS.METRIC, and those of a group as SPLIT.source.NAME.METRIC,
+    SPLIT.fold.K.METRIC and SPLIT.subject.vote.METRIC or .mean. Explanations appear in HTML only.
+    An audit by leukctl split shows what can be told without the cells beside what the models reach.
+
+    --table:
+      digiammarco2024  accuracy to loss of each model; MR-SSIM by class
+      altalhi2026      accuracy, loss and F1 by model, augmentation and split
+      muduli2025       precision to accuracy in percent, and AUC, of each model
+      patel2025        precision to accuracy by class, and overall: their mean
+      khan2024         by architecture and by class; seconds of each stage
+      full             every metric with its interval, overall and by class
 
     --calibrate scales log probabilities by one temperature, which makes the loss on val least
     (Guo et al. 2017), and tells what it does to val and test; scores stay those of the run's own
@@ -122,27 +148,39 @@ def report(
       leukctl split --audit split.csv --json > audit.json
       leukctl report runs/mnv2 audit.json -o report.html
       leukctl report predictions.csv --format csv --digits 3
+      leukctl report predictions.csv --table patel2025 -o table.tex
+      leukctl report runs/mnv2 --by source --intervals bca --resamples 10000
       leukctl report runs/mnv2 --baseline baseline/metrics.json \\
           --tolerance 0.01 --fail-if 'test.f1_macro < 0.90'
       leukctl report runs/mnv2 --calibrate
     """
     from leukctl.reporting import gate, sources
 
-    kind = _format(format_, json, output)
+    kind = rendering.format_of(format_, json, output)
+    _check_by(by, table, kind)
+    if table == "altalhi2026" and split is not None:
+        raise UsageError("--table altalhi2026 has every split; leave out --split")
     conditions = [gate.parse(text) for text in fail_if or ()]
     if tolerance and baseline is None:
         raise UsageError("--tolerance goes with --baseline")
     tolerances = gate.parse_tolerances(tolerance or ())
     if calibrate:
         calibrating.inputs(inputs)
-    found = sources.load([_input(path) for path in inputs], seed, full=kind == "html")
+    full = kind == "html" and table is None
+    given = [_input(path) for path in inputs]
+    found = sources.load(given, seed, full, resamples, intervals)
     for warning in found.warnings:
         streams.warn(warning)
-    content = _report(found, split, digits, kind)
+    content = _report(found, split, digits, "tables" if table else kind)
+    _group(content, by)
     breaches = _check(content, conditions)
     if baseline is not None:
         breaches += _compare(content, baseline, tolerances)
-    _write(content, kind, output)
+    if table is None:
+        rendering.write_report(content, kind, output)
+    else:
+        _say_what_the_table_leaves_out(content, table)
+        rendering.write_tables(content, table, kind, output)
     for line in breaches:
         streams.error(line)
     if (conditions or baseline is not None) and not breaches:
@@ -150,16 +188,28 @@ def report(
     return ExitStatus.FOUND if breaches else ExitStatus.DONE
 
 
-def _format(named: str | None, json: bool, output: Path | None) -> str:
-    if json and named not in (None, "json"):
-        raise UsageError(f"--json and --format {named} do not go together")
-    if json or named:
-        return named or "json"
-    if output is None or str(output) == "-":
-        return "table"
-    if output.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"the name {str(output)!r} does not tell the format; --format does")
-    return _SUFFIXES[output.suffix.lower()]
+def _check_by(by: str | None, table: str | None, kind: str) -> None:
+    if by is not None and table is not None:
+        raise UsageError("--by and --table do not go together")
+    if by is not None and kind in ("json", "html"):
+        more = "; JSON holds every group as it is" if kind == "json" else ""
+        raise UsageError(f"--by goes with table, markdown, latex and csv{more}")
+
+
+def _group(content: "Report", by: str | None) -> None:
+    """Let tables have a row a group, or tell why there is none."""
+    if by is None:
+        return
+    if not content.models:
+        raise UsageError("--by goes with runs or predictions; there are none")
+    content.by = by
+    for model in content.models:
+        mixed = content.scores(model).get("n_mixed_subjects", 0)
+        if by == "subject" and mixed:
+            streams.note(f"{model.name}: {mixed} subjects of several classes are left out")
+        if by != "split" and len(content.parts(model)) < 2:
+            some = "subject of one class" if by == "subject" else f"{by} told from another"
+            raise UsageError(f"--by {by}: {model.name} has no {some} on {content.split}")
 
 
 def _input(path: Path) -> "Path | Table | Audit | Model":
@@ -214,6 +264,14 @@ def _say_what_csv_leaves_out(content: "Report") -> None:
         )
 
 
+def _say_what_the_table_leaves_out(content: "Report", table: str) -> None:
+    found = {"audits": content.audits, "similarity tables": content.similarity}
+    if table == "digiammarco2024":
+        del found["similarity tables"]
+    for name in [name for name, there in found.items() if there]:
+        streams.note(f"--table {table} leaves out the {name}")
+
+
 def _check(content: "Report", conditions: "list[Condition]") -> list[str]:
     """Return a line for every condition that a model meets."""
     from leukctl.reporting import documents, gate
@@ -242,36 +300,3 @@ def _compare(content: "Report", baseline: Path, tolerances: "Tolerances") -> lis
 
 def _line(name: str, breach: "Breach") -> str:
     return f"fell: {name}: {breach}"
-
-
-def _write(content: "Report", kind: str, output: Path | None) -> None:
-    from leukctl.reporting import formats
-
-    if kind != "table":
-        text = formats.RENDERERS[kind](content)
-        with streams.open_output(output) as stream:
-            stream.write(text)
-        return
-    if (output is None or str(output) == "-") and sys.stdout.isatty():
-        _print_tables(formats.grids(content))
-        return
-    with streams.open_output(output) as stream:
-        tables = [streams.text_table(grid.header, grid.rows) for grid in formats.grids(content)]
-        stream.write("\n\n".join(tables) + "\n")
-
-
-def _print_tables(grids: "list[Grid]") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    for grid in grids:
-        # Text, so that no name is read as markup.
-        drawn = Table(title=Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left")
-        for place, title in enumerate(grid.header):
-            drawn.add_column(Text(title), justify="left" if place == 0 else "right")
-        for row in grid.rows:
-            drawn.add_row(*(Text(files.printable(cell)) for cell in row))
-        console.print(drawn)

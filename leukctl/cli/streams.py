@@ -201,15 +201,15 @@ def _plain(what: str, total: int | None, unit: str) -> Advance:
     return advance
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return an aligned plain-text table; the first column to the left, the others to the right."""
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> str:
+    """Return an aligned plain-text table; the first ``text`` columns to the left."""
     cells = [[files.printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(header))]
     lines = []
     for row in cells:
-        first, *others = (
-            cell.ljust(width) if place == 0 else cell.rjust(width)
+        aligned = (
+            cell.ljust(width) if place < text else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        lines.append("  ".join([first, *others]).rstrip())
+        lines.append("  ".join(aligned).rstrip())
     return "\n".join(lines)

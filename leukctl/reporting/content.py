@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from leukctl import catalog
 from leukctl.reporting.audits import Audit
 from leukctl.reporting.similarity import Row
 from leukctl.reporting.sources import Model, Sources
 
 DIGITS = 4
 UNDEFINED = "-"
+WHOLE = "(all)"  # the part of a split that is all of it
 
 # Metric → what its column is called in tables for people.
 HEADLINE = {
@@ -42,6 +44,8 @@ class Report:
         facts: sentences that belong to the scores.
         similarity: the summary of the similarity tables.
         digits: after the decimal point; None is four for people and all for machines.
+        by: whether tables have a row a split, or a row a group of :data:`leukctl.catalog.GROUPS`
+            besides that of the whole split.
     """
 
     sources: Sources
@@ -50,6 +54,7 @@ class Report:
     facts: list[str] = field(default_factory=list)
     similarity: list[Row] = field(default_factory=list)
     digits: int | None = None
+    by: str | None = None
 
     @property
     def models(self) -> list[Model]:
@@ -64,6 +69,15 @@ class Report:
     def scores(self, model: Model) -> dict[str, Any]:
         """Return the scores of ``model`` on the split of the report."""
         return model.document["splits"][self.split]
+
+    def parts(self, model: Model) -> dict[str, dict[str, Any]]:
+        """Return the scores of ``model`` by the parts that tables show, the whole first."""
+        splits = model.document["splits"]
+        if self.by == "split":
+            order = (*catalog.SPLITS, catalog.UNSPLIT)
+            return {split: splits[split] for split in order if split in splits}
+        groups = self.scores(model).get("groups", {}).get(self.by, {}) if self.by else {}
+        return {WHOLE: self.scores(model), **groups}
 
 
 def number(value: float | None, digits: int | None) -> str:

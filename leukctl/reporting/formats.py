@@ -1,28 +1,19 @@
 """A report as Markdown, JSON, CSV or HTML, and as the rows of plain tables."""
 
-import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from leukctl import catalog, files, tables
 from leukctl.reporting import similarity
 from leukctl.reporting.audits import Audit
 from leukctl.reporting.content import CALIBRATION, HEADLINE, UNDEFINED, Report, number
+from leukctl.reporting.grids import Grid, escape_markdown, guarded, latex_document
+from leukctl.reporting.grids import markdown as markdown_table
 from leukctl.reporting.sources import Model
 from leukctl.tables import Table
 
 SCHEMA = 1  # of the report as JSON
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&])")
-
-
-@dataclass(slots=True)
-class Grid:
-    """A table for people: a title, a header and rows of text."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
 
 
 def with_interval(entry: dict[str, Any], digits: int | None) -> str:
@@ -52,12 +43,17 @@ def markdown(report: Report) -> str:
     """Return the report as Markdown: results, similarity, audits, results by class, findings."""
     parts = ["# Report\n"]
     for grid in [*grids(report), *(_per_class(report, model) for model in report.models)]:
-        parts.append(f"## {_escaped(grid.title)}\n\n{_markdown_table(grid)}\n")
+        parts.append(f"## {escape_markdown(grid.title)}\n\n{markdown_table(grid)}\n")
     if report.facts or report.findings:
         said = [*report.facts, *report.findings]
-        sentences = "\n".join(f"- {_escaped(sentence)}" for sentence in said)
+        sentences = "\n".join(f"- {escape_markdown(sentence)}" for sentence in said)
         parts.append(f"## To keep in mind\n\n{sentences}\n")
     return "\n".join(parts)
+
+
+def latex(report: Report) -> str:
+    """Return the tables of :func:`markdown` as LaTeX with booktabs."""
+    return latex_document([*grids(report), *(_per_class(report, model) for model in report.models)])
 
 
 def to_json(report: Report) -> str:
@@ -108,6 +104,7 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
     "csv": to_csv,
     "html": html,
     "json": to_json,
+    "latex": latex,
     "markdown": markdown,
 }
 
@@ -120,13 +117,16 @@ def _with_calibration(model: Model) -> dict[str, Any]:
 def _results(report: Report) -> Grid:
     rows = []
     for model in report.models:
-        scores = report.scores(model)
-        values = [number(scores[name]["value"], report.digits) for name in HEADLINE]
-        values[0] = with_interval(scores["accuracy"], report.digits)
-        rows.append([model.name, str(scores["n"]), *values])
-    header = ["model", "n", *HEADLINE.values()]
-    header[2] = "accuracy [95 % interval]"
-    return Grid(f"Results on {report.split}", header, rows)
+        for part, scores in report.parts(model).items():
+            values = [number(scores[name]["value"], report.digits) for name in HEADLINE]
+            values[0] = with_interval(scores["accuracy"], report.digits)
+            names = [model.name, part] if report.by else [model.name]
+            rows.append([*names, str(scores["n"]), *values])
+    titles = ["accuracy [95 % interval]", *list(HEADLINE.values())[1:]]
+    if report.by is None:
+        return Grid(f"Results on {report.split}", ["model", "n", *titles], rows)
+    title = "Results by split" if report.by == "split" else f"Results on {report.split}"
+    return Grid(title, ["model", report.by, "n", *titles], rows, text=2)
 
 
 def _calibrations(report: Report) -> Grid:
@@ -216,16 +216,20 @@ def _of(report: Report, audit: Audit) -> str:
 
 def _results_table(report: Report) -> Table:
     metrics = list(catalog.METRICS)
-    columns = ["model", "split", "n", "n_subjects"]
+    by = ["by", "part"] if report.by else []
+    columns = ["model", "split", *by, "n", "n_subjects"]
     columns += [f"{name}{end}" for name in metrics for end in ("", "_lo", "_hi")]
     rows = []
     for model in report.models:
-        scores = report.scores(model)
-        cells = [model.name, str(report.split), str(scores["n"]), str(scores["n_subjects"])]
-        for name in metrics:
-            ends = scores[name]["ci95"] or (None, None)
-            cells += [_exact(value, report.digits) for value in (scores[name]["value"], *ends)]
-        rows.append(cells)
+        for part, scores in report.parts(model).items():
+            split = part if report.by == "split" else str(report.split)
+            group = [report.by, guarded(part)] if report.by else []
+            cells = [guarded(model.name), split, *group, str(scores["n"])]
+            cells.append(str(scores["n_subjects"]))
+            for name in metrics:
+                ends = scores[name]["ci95"] or (None, None)
+                cells += [_exact(value, report.digits) for value in (scores[name]["value"], *ends)]
+            rows.append(cells)
     return Table("report", columns, rows)
 
 
@@ -233,8 +237,8 @@ def _similarity_table(report: Report) -> Table:
     columns = [*similarity.COLUMNS[3:7], "label", "n", "mean", "deviation"]
     rows = [
         [
-            *row.pair,
-            row.label or "",
+            *map(guarded, row.pair),
+            guarded(row.label or ""),
             str(row.n),
             _exact(row.mean, report.digits),
             _exact(row.deviation, report.digits),
@@ -252,7 +256,10 @@ def _shortcuts_table(report: Report) -> Table:
         for found in audit.shortcuts:
             entry = found["balanced_accuracy"]
             figures = (entry["value"], *(entry["ci95"] or (None, None)), found["chance"])
-            cells = [audit.name, *(str(found[key]) for key in ("name", "n", "n_groups", "by"))]
+            cells = [
+                guarded(audit.name),
+                *(str(found[key]) for key in ("name", "n", "n_groups", "by")),
+            ]
             cells += [_exact(value, report.digits) for value in figures]
             rows.append([*cells, found["verdict"]])
     return Table("report", columns, rows)
@@ -271,20 +278,3 @@ def _rounded(value: Any, digits: int) -> Any:
     if isinstance(value, list):
         return [_rounded(item, digits) for item in value]
     return round(value, digits) if isinstance(value, float) else value
-
-
-def _markdown_table(grid: Grid) -> str:
-    lines = [
-        [_escaped(cell) for cell in grid.header],
-        ["---", *("---:" for _ in grid.header[1:])],
-        *([_escaped(cell) for cell in row] for row in grid.rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    """Return ``text`` on one line with everything that Markdown or HTML would read escaped."""
-    plain = files.printable(text)
-    if re.fullmatch(r"[-0-9.\[\], ]*", plain):
-        return plain
-    return _MARKDOWN.sub(r"\\\1", plain)

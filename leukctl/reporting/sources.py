@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leukctl import calibration, files, predictions, runs, tables
+from leukctl import calibration, predictions, runs, tables
 from leukctl.calibration import Calibration
 from leukctl.errors import InputError, UsageError
 from leukctl.predictions import Predictions
-from leukctl.reporting import audits, documents, similarity
+from leukctl.reporting import audits, documents, environments, similarity
 from leukctl.reporting.audits import Audit
 from leukctl.reporting.documents import Document
 from leukctl.runs import Run
@@ -49,6 +49,7 @@ class Model:
         run, history, versions: of a run folder; versions are those of the packages that made it.
             A cross-validation has none.
         calibration: of a run folder, where a temperature was fitted.
+        stages: seconds by stage, of a run folder that tells them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Model:
     history: Table | None = None
     versions: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -219,7 +221,13 @@ def _run(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) 
     calibrated = _calibration(sources, run) if run is not None else None
     document = _stored(folder, wanted)
     if document is not None and not full:
-        return Model(name, document, run=run, calibration=calibrated)
+        return Model(
+            name,
+            document,
+            run=run,
+            calibration=calibrated,
+            stages=environments.stages(environments.read(folder)),
+        )
     rows = runs.read_predictions(folder)
     rows.name = name
     if document is not None and not _fits(document, rows):
@@ -228,14 +236,16 @@ def _run(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) 
         )
         document = None
     history = folder / runs.HISTORY
+    environment = environments.read(folder)
     return Model(
         name,
         document if document is not None else _score(rows, wanted),
         rows,
         run,
         tables.read_path(history) if history.is_file() else None,
-        _versions(folder),
+        environments.versions(environment),
         calibrated,
+        environments.stages(environment),
     )
 
 
@@ -287,17 +297,3 @@ def _fits(document: Document, rows: Predictions) -> bool:
         if abs((scores["log_loss"]["value"] or 0.0) - log_loss) > 1e-9:
             return False
     return True
-
-
-def _versions(folder: Path) -> dict[str, str]:
-    path = folder / runs.ENVIRONMENT
-    if not path.is_file():
-        return {}
-    content = files.read_json(path)
-    versions = content.get("versions") if isinstance(content, dict) else None
-    if not isinstance(versions, dict):
-        versions = {}
-    found = {str(name): str(version) for name, version in versions.items() if version}
-    if isinstance(content, dict) and isinstance(content.get("python"), str):
-        found["python"] = content["python"]
-    return dict(sorted(found.items()))

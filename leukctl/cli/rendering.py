@@ -1,0 +1,113 @@
+"""The formats that ``report`` writes, and tables on a terminal."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leukctl import files
+from leukctl.cli import streams
+from leukctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from leukctl.reporting.content import Report
+    from leukctl.reporting.grids import Grid, Values
+
+_SUFFIXES = {
+    ".csv": "csv",
+    ".htm": "html",
+    ".html": "html",
+    ".json": "json",
+    ".markdown": "markdown",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".txt": "table",
+}
+
+
+def format_of(named: str | None, json: bool, output: Path | None) -> str:
+    """Return the format that the options ask for, or the name of the output tells."""
+    if json and named not in (None, "json"):
+        raise UsageError(f"--json and --format {named} do not go together")
+    if json or named:
+        return named or "json"
+    if output is None or str(output) == "-":
+        return "table"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"the name {str(output)!r} does not tell the format; --format does")
+    return _SUFFIXES[output.suffix.lower()]
+
+
+def write_report(content: "Report", kind: str, output: Path | None) -> None:
+    """Write the whole report."""
+    from leukctl.reporting import formats
+
+    if kind == "table":
+        write_grids(formats.grids(content), output)
+    else:
+        _write(formats.RENDERERS[kind](content), output)
+
+
+def write_tables(content: "Report", name: str, kind: str, output: Path | None) -> None:
+    """Write the tables of a paper."""
+    from leukctl.reporting import papers
+
+    write_values(papers.tables(name, content), f"leukctl: {name}", kind, output, content.digits)
+
+
+def write_values(
+    tables: "list[Values]", title: str, kind: str, output: Path | None, digits: int | None
+) -> None:
+    """Write tables of values; CSV takes the first alone, which a note says."""
+    from leukctl.reporting import grids
+
+    shown = [table.grid(digits) for table in tables]
+    if kind == "table":
+        write_grids(shown, output)
+    elif kind == "csv":
+        if len(tables) > 1:
+            left = ", ".join(repr(table.title) for table in tables[1:])
+            streams.note(f"CSV holds {tables[0].title!r} alone; other formats also {left}")
+        _write(grids.csv(tables[0], digits), output)
+    elif kind == "json":
+        documents = [table.document(digits) for table in tables]
+        _write(files.to_json({"schema": 1, "table": title, "tables": documents}), output)
+    elif kind == "latex":
+        _write(grids.latex_document(shown), output)
+    elif kind == "html":
+        _write(grids.html_document(title, shown), output)
+    else:
+        _write(grids.markdown_document(shown), output)
+
+
+def write_grids(grids: "list[Grid]", output: Path | None) -> None:
+    """Write tables as plain text, drawn by rich where standard output is a terminal."""
+    if (output is None or str(output) == "-") and sys.stdout.isatty():
+        _print_tables(grids)
+        return
+    tables = [streams.text_table(grid.header, grid.rows, grid.text) for grid in grids]
+    _write("\n\n".join(tables) + "\n", output)
+
+
+def _write(text: str, output: Path | None) -> None:
+    with streams.open_output(output) as stream:
+        stream.write(text)
+
+
+def _print_tables(grids: "list[Grid]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for grid in grids:
+        # Text, so that no name is read as markup.
+        title = Text(files.printable(grid.title))
+        drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+        for place, name in enumerate(grid.header):
+            drawn.add_column(
+                Text(files.printable(name)), justify="left" if place < grid.text else "right"
+            )
+        for row in grid.rows:
+            drawn.add_row(*(Text(files.printable(cell)) for cell in row))
+        console.print(drawn)

@@ -1,0 +1,36 @@
+"""What ``environment.json`` of a run folder tells: versions, and seconds by stage."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from leukctl import files, runs
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return what ``environment.json`` of a run folder holds; nothing where there is none."""
+    path = folder / runs.ENVIRONMENT
+    content = files.read_json(path) if path.is_file() else {}
+    return content if isinstance(content, dict) else {}
+
+
+def stages(environment: dict[str, Any]) -> dict[str, float]:
+    """Return the seconds by stage, of a run that tells them."""
+    found = environment.get("stages_s")
+    if not isinstance(found, dict):
+        return {}
+    return {
+        str(name): float(seconds)
+        for name, seconds in found.items()
+        if isinstance(seconds, (int, float)) and math.isfinite(seconds)
+    }
+
+
+def versions(environment: dict[str, Any]) -> dict[str, str]:
+    """Return the versions of the packages that made a run."""
+    told = environment.get("versions")
+    packages = told if isinstance(told, dict) else {}
+    found = {str(name): str(version) for name, version in packages.items() if version}
+    if isinstance(environment.get("python"), str):
+        found["python"] = environment["python"]
+    return dict(sorted(found.items()))
