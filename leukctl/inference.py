@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import backbones, calibration, processes, runs, runtime, tensors
+from leukctl import backbones, calibration, distributed, processes, runs, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.backbones.folding import fold
 from leukctl.backbones.weights import check_fit, read_safetensors
@@ -220,8 +220,12 @@ def predict(
     """Yield each path with its probabilities (K,), or the reason why it has none, in order.
 
     Images are read by threads ahead of the network, a few batches at most, so that memory does
-    not grow with their number.
+    not grow with their number. In a job of several processes (:mod:`leukctl.distributed`) each
+    answers for some of the batches, and all of them yield all answers.
     """
+    if distributed.size() > 1:
+        yield from _predict_together(predictor, list(paths), read, batch_size, on_progress)
+        return
     images = tensors.read_many(paths, read, predictor.compute.workers)
     for chunk in processes.chunks(images, batch_size):
         good = [image for _, image in chunk if not isinstance(image, ImageError)]
@@ -229,3 +233,37 @@ def predict(
         for path, image in chunk:
             yield path, image if isinstance(image, ImageError) else next(answers)
         on_progress(len(chunk))
+
+
+def _predict_together(
+    predictor: Predictor,
+    paths: list[Path],
+    read: Reader,
+    batch_size: int,
+    on_progress: Callable[[int], None],
+) -> Iterator[tuple[Path, NDArray[np.float64] | ImageError]]:
+    """Do what :func:`predict` does, for the same batches, by all processes of a job."""
+    batches = list(processes.chunks(paths, batch_size))
+    own = [path for batch in distributed.own(batches) for path in batch]
+    images = tensors.read_many(own, read, predictor.compute.workers)
+    reasons: list[str] = []  # why images of this process's last batch have no answer
+
+    def answer(batch: list[Path]) -> NDArray[np.float64]:
+        """Return (n, 1 + K): whether there is an answer, and which."""
+        read_now = [next(images)[1] for _ in batch]
+        good = [image for image in read_now if not isinstance(image, ImageError)]
+        reasons[:] = [str(image) for image in read_now if isinstance(image, ImageError)]
+        rows = np.zeros((len(batch), 1 + len(predictor.run.classes)))
+        if good:
+            places = [not isinstance(image, ImageError) for image in read_now]
+            rows[places] = np.insert(predictor.probabilities(good), 0, 1.0, axis=1)
+        return rows
+
+    found = zip(batches, distributed.dealt(answer, batches), strict=True)
+    for place, (batch, rows) in enumerate(found):
+        why: Iterator[str] = iter(())
+        if not rows[:, 0].all():
+            why = iter(distributed.gather_texts(reasons)[place % distributed.size()])
+        for path, row in zip(batch, rows, strict=True):
+            yield path, row[1:] if row[0] else ImageError(next(why))
+        on_progress(len(batch))

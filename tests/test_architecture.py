@@ -14,7 +14,10 @@ import leukctl
 ROOT = Path(leukctl.__file__).parent
 TORCH = {"torch", "torchvision", "timm", "pytorch_grad_cam"}
 HEAVY = {*TORCH, "numpy", "cv2", "sklearn", "matplotlib", "rich"}
-WITH_TORCH = ("tensors", "backbones", "training", "inference", "fusion", "explaining", "comparing")
+WITH_TORCH = (
+    *("tensors", "backbones", "training", "inference", "fusion", "explaining", "comparing"),
+    "distributed",
+)
 GROUND = {"errors", "files", "catalog", "rows", "tables", "manifest", "predictions", "runs"}
 
 

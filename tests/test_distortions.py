@@ -108,7 +108,8 @@ def test_cutmix_mixes_labels_by_the_area_that_it_cuts() -> None:
     targets = torch.eye(4)
     partly = 0
     for seed in range(20):
-        mixed, soft = mixing.cutmix(inputs, targets, np.random.default_rng(seed), 1.0)
+        mix = mixing.cutmix(4, (20, 30), np.random.default_rng(seed), 1.0)
+        mixed, soft = mix.mixed(inputs, targets, torch.from_numpy(mix.order))
         for row in range(4):
             share = (mixed[row, 0] == row).float().mean().item()
             assert mixed[row].unique().numel() <= 2

@@ -239,17 +239,17 @@ def test_a_tally_has_the_scores_of_scikit_learn() -> None:
     tally = Tally()
     labels, answers = [], []
     for size in (7, 5):
-        logits = torch.from_numpy(random.normal(size=(size, 3)))
+        given = random.integers(0, 3, size)
         batch = random.integers(0, 3, size)
-        tally.add(float(size), logits, batch)
+        tally.add(float(size), given, batch)
         labels += batch.tolist()
-        answers += logits.argmax(1).tolist()
+        answers += given.tolist()
     figures = tally.figures()
     assert figures["accuracy"] == accuracy_score(labels, answers)
     assert figures["f1_macro"] == f1_score(labels, answers, average="macro")
     assert figures["loss"] == (7 * 7 + 5 * 5) / 12
     with pytest.raises(DivergedError):
-        tally.add(math.nan, torch.zeros(1, 3), np.zeros(1, np.int64))
+        tally.add(math.nan, np.zeros(1, np.int64), np.zeros(1, np.int64))
 
 
 def test_batches_cover_all_and_never_end_with_a_single_image() -> None:
@@ -304,7 +304,8 @@ def test_basic_augmentation_flips_and_turns(angle, flips, expected) -> None:
 def test_mixup_mixes_images_and_labels_by_one_share() -> None:
     inputs = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2).contiguous()
     targets = torch.eye(4)
-    mixed, soft = mixing.mixup(inputs, targets, np.random.default_rng(0), 0.2)
+    mix = mixing.mixup(4, (2, 2), np.random.default_rng(0), 0.2)
+    mixed, soft = mix.mixed(inputs, targets, torch.from_numpy(mix.order))
     for row in range(4):
         assert mixed[row, 0, 0, 0].item() == pytest.approx(
             float((soft[row] * torch.arange(4.0)).sum()), abs=1e-5

@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from leukctl import __version__, files
-from leukctl.cli import options, streams, tree
+from leukctl import __version__, files, launch
+from leukctl.cli import following, options, streams, tree
 from leukctl.errors import ExitStatus, LeukctlError, is_out_of_memory
 
 app = typer.Typer(
@@ -79,6 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run leukctl and end the process with its exit status."""
+    own = launch.launched()
+    if own is not None and not own.leads:
+        sys.exit(following.follow())
     for number in (signal.SIGTERM, signal.SIGHUP):
         # So that temporary files are removed when make, a scheduler or a closed terminal ends the
         # job; under nohup the signal stays ignored.
@@ -87,6 +90,7 @@ def run() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # help has characters that Latin-1 lacks
     status = main()
+    following.dismiss()
     # The interpreter flushes standard output once more; by now a reader may have gone.
     try:
         _flush()

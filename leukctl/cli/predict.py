@@ -1,5 +1,6 @@
 """``leukctl predict``: run + images or manifest → predictions."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,30 +65,22 @@ def predict(
     table = manifest.originals(inputs.gather(input, root))
     manifest.check_labels(table, described.classes)
     # What can be refused has been; now torch, which takes its time.
-    from leukctl import inference, runtime
+    from leukctl import runtime
+    from leukctl.distributed import predicting
 
-    model = inference.load(
-        described, runtime.compute(device, precision, workers), folded=True, on_note=streams.warn
-    )
-    if tta is not None:
-        model = inference.AveragingPredictor(model, tta)
-    if temperature is not None:
-        model = inference.CalibratedPredictor(model, temperature)
+    question = predicting.Question(raw, tta, temperature, batch_size)
+    model = question.model(described, runtime.compute(device, precision, workers), streams.warn)
     identities = zip(*(table.column(name, "") for name in predictions.IDENTITY), strict=True)
     rejected = 0
     with (
         streams.open_output(output) as stream,
         streams.progress("predict", len(table)) as advance,
+        contextlib.closing(
+            predicting.answers(question, model, manifest.image_paths(table, root), advance)
+        ) as answers,
     ):
         writer = tables.writer(stream)
         writer.writerow(predictions.header(described.classes))
-        answers = inference.predict(
-            model,
-            manifest.image_paths(table, root),
-            inference.reader(described, raw),
-            batch_size,
-            advance,
-        )
         for identity, (path, answer) in zip(identities, answers, strict=True):
             if isinstance(answer, ImageError):
                 rejected += 1

@@ -6,37 +6,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from leukctl import (
-    backbones,
-    files,
-    inference,
-    manifest,
-    results,
-    runs,
-    runtime,
-)
-from leukctl.backbones import Network
+from leukctl import files, launch, manifest, results, runs
 from leukctl.backbones.weights import write_safetensors
-from leukctl.balancing import weights as row_weights
 from leukctl.checkpoints import Record, Source, discard
-from leukctl.inference import NetworkPredictor
-from leukctl.runs import BackboneSpec, Run
+from leukctl.runs import Run
 from leukctl.runtime import Compute, torch
 from leukctl.tables import Table
-from leukctl.tensors import Reader
 from leukctl.training import curves, timing
 from leukctl.training.checkpoints import Checkpoint, load
-from leukctl.training.data import ImageStore
-from leukctl.training.ending import evaluate, history
-from leukctl.training.loop import Settings, Trainer
-from leukctl.training.loss import DivergedError, Split
+from leukctl.training.ending import history
+from leukctl.training.loop import Trainer
 from leukctl.training.options import Options, remarks, resolve
-from leukctl.training.stages import Stage
-from leukctl.training.state import Epoch, State, set_seed
+from leukctl.training.state import Epoch
+from leukctl.training.work import JOB, do, follow, prepare
 
-__all__ = ["Options", "Outcome", "remarks", "resolve", "train"]
+__all__ = ["JOB", "Options", "Outcome", "follow", "remarks", "resolve", "train"]
 
 Progress = Callable[[int], None]
 Note = Callable[[str], None]
@@ -107,24 +91,32 @@ def train(
     classes = manifest.learnable(table, ("train", "val"), root)
     state = load(folder, past) if past is not None else None
     spec = runs.backbone(past.backbone) if past is not None and state is not None else None
-    network, run = _start(table, options, folder, compute, classes, manifest_sha256, spec)
-    read = inference.reader(run)
-    splits = _splits(table, run, options, compute, root, read)
-    how = timing.settle(network, options, compute, splits[0].store, run.backbones[0], past, on_note)
-    run.options["precision"] = how.precision
+    work = prepare(
+        table,
+        options,
+        folder,
+        compute,
+        classes,
+        root=root,
+        manifest_sha256=manifest_sha256,
+        spec=spec,
+    )
+    run, store = work.run, work.splits[0].store
+    work.how = timing.settle(work.network, options, compute, store, run.backbones[0], past, on_note)
+    run.options["precision"] = work.how.precision
     source = Source(manifest_path, str(root) if root is not None else None, manifest_sha256)
-    checkpoint = Checkpoint(folder, _record(past, source, options, how, run))
+    checkpoint = Checkpoint(folder, _record(past, source, options, work.how, run))
     checkpoint.begin()
     drawn = curves.begin(folder, tensorboard, past is not None, state.epochs if state else [])
 
-    def show(epoch: Epoch) -> None:
+    def keep(trainer: Trainer, epochs: list[Epoch]) -> None:
+        checkpoint.save(trainer.state(epochs))
         if drawn is not None:
-            drawn.add(epoch)
-        on_epoch(epoch)
+            drawn.add(epochs[-1])
+        on_epoch(epochs[-1])
 
     try:
-        trainer = _trainer(network, splits, options, how, run.backbones[0], on_progress)
-        epochs, diverged = _run(trainer, options.stages(), checkpoint, state, show)
+        done = do(work, state, keep, on_progress)
     except BaseException:
         if not checkpoint.record.epochs:
             curves.clear(folder)
@@ -133,11 +125,9 @@ def train(
     finally:
         if drawn is not None:
             drawn.close()
-    seconds = [round(epoch.seconds, 3) for epoch in epochs]
-    rate = len(trainer.train.store) * len(epochs) / max(sum(seconds), 1e-9)
-    model = NetworkPredictor(run, network, compute)
-    answers = evaluate(model, table, read, root, options.batch_size, on_progress)
-    run.collapsed, run.diverged = results.collapsed(answers), diverged
+    seconds = [round(epoch.seconds, 3) for epoch in done.epochs]
+    rate = len(work.splits[0].store) * len(seconds) / max(sum(seconds), 1e-9)
+    run.collapsed, run.diverged = results.collapsed(done.answers), done.diverged
     environment = runs.environment(
         started,
         time.monotonic(),
@@ -146,20 +136,22 @@ def train(
         checkpoint_seconds=round(checkpoint.seconds, 3),
         resumed_after_epochs=len(state.epochs) if state is not None else None,
         images_per_s=round(rate, 2),
+        processes=launch.processes(),
     )
     with runs.fresh(folder, keep_checkpoint=True) as new:
-        write_safetensors(network.state_dict(), new / runs.WEIGHTS)
-        document = results.write(answers, new, history(epochs), options.seed)
+        write_safetensors(work.network.state_dict(), new / runs.WEIGHTS)
+        document = results.write(done.answers, new, history(done.epochs), options.seed)
         files.write_json(new / runs.ENVIRONMENT, environment)
         runs.write(run, new)
     checkpoint.finish()
-    return Outcome(document, trainer.best.epoch, len(epochs), run.collapsed, diverged, rate)
+    return Outcome(document, done.best_epoch, len(done.epochs), run.collapsed, run.diverged, rate)
 
 
 def _record(
     past: Record | None, source: Source, options: Options, compute: Compute, run: Run
 ) -> Record:
     """Return the checkpoint to begin with."""
+    processes = {"processes": launch.processes()} if launch.processes() > 1 else {}
     fixed: dict[str, Any] = {
         "source": source,
         "options": options.kept(),
@@ -168,113 +160,8 @@ def _record(
             "precision": compute.precision,
             "auto": compute.auto,
             "threads": torch.get_num_threads(),
+            **processes,
         },
         "backbone": asdict(run.backbones[0]),
     }
     return Record(**fixed) if past is None else replace(past, **fixed, finished=False)
-
-
-def _start(
-    table: Table,
-    options: Options,
-    folder: Path,
-    compute: Compute,
-    classes: list[str],
-    manifest_sha256: str,
-    spec: BackboneSpec | None = None,
-) -> tuple[Network, Run]:
-    """Build the untrained network, and what run.json will say of it.
-
-    Args:
-        spec: of a backbone whose weights will be loaded; otherwise ``options`` say how it begins.
-    """
-    set_seed(options.seed)
-    if spec is not None:
-        backbone: Any = backbones.build([spec])[0]
-    else:
-        backbone, spec = backbones.create(options.backbone, options.origin, options.input_size)
-    head = {"hidden": options.hidden, "dropout": options.dropout}
-    network = Network(backbone, len(classes), head, spec.input_size)
-    runtime.place(network, compute.device)
-    run = Run(
-        kind="network",
-        classes=classes,
-        backbones=[spec],
-        head=head,
-        prep=manifest.prep_chain(table),
-        options={**options.plain(compute), "weighted": row_weights.COLUMN in table},
-        manifest_sha256=manifest_sha256,
-        seed=options.seed,
-        folder=folder,
-    )
-    return network, run
-
-
-def _splits(
-    table: Table, run: Run, options: Options, compute: Compute, root: Path | None, read: Reader
-) -> list[Split]:
-    """Return the images to learn from and those to choose by."""
-    splits = []
-    learned, weights = row_weights.learned(table)
-    chosen = {"train": learned, "val": manifest.rows_of_split(table, "val")}
-    for name, indices in chosen.items():
-        rows = table.select(indices)
-        paths = manifest.image_paths(rows, root)
-        labels = np.array([run.classes.index(label) for label in rows.column("label")], np.int64)
-        store = ImageStore(paths, read, run.backbones[0].input_size, compute.workers)
-        own = weights if name == "train" else None
-        if name == "train" and options.class_weights == "balanced":
-            own = row_weights.balanced(labels)
-        splits.append(Split(store, labels, own))
-    return splits
-
-
-def _trainer(
-    network: Network,
-    splits: list[Split],
-    options: Options,
-    compute: Compute,
-    spec: BackboneSpec,
-    on_progress: Progress,
-) -> Trainer:
-    """Return what trains the network, its images read."""
-    for split in splits:
-        split.store.preload(on_progress)
-    settings = Settings(
-        batch_size=options.batch_size,
-        accumulate=options.accumulate,
-        clip=options.clip,
-        augment=options.choice("augment"),
-        label_smoothing=options.label_smoothing,
-        seed=options.seed,
-        compute=compute,
-        spec=spec,
-    )
-    train, val = splits
-    return Trainer(network, train, val, settings, on_progress)
-
-
-def _run(
-    trainer: Trainer,
-    stages: list[Stage],
-    checkpoint: Checkpoint,
-    past: State | None,
-    on_epoch: Callable[[Epoch], None],
-) -> tuple[list[Epoch], str | None]:
-    """Run all stages, or what is left of them, and leave the best state in the network."""
-    epochs = list(past.epochs) if past is not None else []
-    diverged = None
-    last = time.monotonic()
-    try:
-        for epoch in trainer.run(stages, past):
-            epoch.seconds = time.monotonic() - last
-            epochs.append(epoch)
-            checkpoint.save(trainer.state(epochs))
-            on_epoch(epoch)
-            last = time.monotonic()
-    except DivergedError as error:
-        if not trainer.best.state:
-            raise DivergedError(f"{error} in the first epoch; a smaller --lr may help") from None
-        diverged = f"{error} in epoch {len(epochs) + 1}"
-    trainer.restore_best()
-    return epochs, diverged

@@ -18,7 +18,7 @@ from leukctl.preparing.parameters import choice as one_of
 from leukctl.training import mixing
 from leukctl.training.choices import Choice
 from leukctl.training.distortions import augmix, randaugment
-from leukctl.training.mixing import Batch
+from leukctl.training.mixing import Mix
 
 
 def basic(
@@ -58,12 +58,12 @@ class Regime:
     Attributes:
         parameters: its own; all but ``none`` have those of :func:`basic`, which comes first.
         change: what else is done to each image, with all parameters.
-        mix: what is done to each batch, with ``alpha``.
+        mix: what draws how each batch is mixed, with ``alpha``.
     """
 
     parameters: tuple[Parameter, ...] = ()
     change: Callable[..., Rgb] | None = None
-    mix: Callable[..., Batch] | None = None
+    mix: Callable[..., Mix] | None = None
 
 
 def _up_to(name: str, most: float, default: float) -> Parameter:
@@ -126,10 +126,15 @@ def _augment(rgb: Rgb, random: np.random.Generator, choice: Choice) -> Rgb:
     return changed if change is None else change(changed, random, **given)
 
 
-def mixer(choice: Choice) -> Callable[..., Batch] | None:
-    """Return what mixes (inputs, targets, random) into a batch, or None."""
-    mix = AUGMENTATIONS[choice.name].mix
-    if mix is None:
-        return None
-    alpha = choice.parameters["alpha"]
-    return lambda inputs, targets, random: mix(inputs, targets, random, alpha)
+def mixes(
+    choice: Choice, counts: list[int], size: tuple[int, int], random: np.random.Generator
+) -> list[Mix | None]:
+    """Draw how each batch of an epoch is mixed, None where none is.
+
+    Args:
+        counts: images in each batch. size: (H, W) of them.
+    """
+    draw = AUGMENTATIONS[choice.name].mix
+    if draw is None:
+        return [None] * len(counts)
+    return [draw(count, size, random, choice.parameters["alpha"]) for count in counts]

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import tensors
+from leukctl import distributed, processes, tensors
 from leukctl.errors import ImageError, InputError
+from leukctl.launch import processes_here
 from leukctl.tensors import Reader
 
 # Of the memory, for each of train and val.
 _CACHE_SHARE = 0.125
+_JOB = 32  # images that one of several processes reads before they pass them on
 
 
 class ImageStore:
@@ -41,13 +43,23 @@ class ImageStore:
 
     def preload(self, on_progress: Callable[[int], None] = lambda step: None) -> None:
         """Read all images into memory if they fit there."""
-        if len(self) * self.size[0] * self.size[1] * 3 > _CACHE_SHARE * _memory_bytes():
+        share = _CACHE_SHARE / processes_here()
+        fits = len(self) * self.size[0] * self.size[1] * 3 <= share * _memory_bytes()
+        if not distributed.all_agree(fits):
             return
         pixels = np.empty((len(self), *self.size, 3), np.uint8)
-        for index, image in enumerate(self._read(self.paths)):
-            pixels[index] = image
-            on_progress(1)
+        done = 0
+        for images in distributed.dealt(*self._reading()):
+            pixels[done : done + len(images)] = images
+            done += len(images)
+            on_progress(len(images))
         self._pixels = pixels
+
+    def _reading(self) -> tuple[Callable[[list[Path]], NDArray[np.uint8]], list[list[Path]]]:
+        """Return what reads a job's images, and the jobs; threads read on meanwhile."""
+        jobs = list(processes.chunks(self.paths, _JOB if distributed.size() > 1 else 1))
+        images = self._read([path for job in distributed.own(jobs) for path in job])
+        return lambda job: np.stack([next(images) for _ in job]), jobs
 
     def get(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images at ``indices``, uint8 (n, H, W, 3)."""

@@ -6,12 +6,13 @@ validation split, over both stages; the test split is never looked at here.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import runtime, tensors
+from leukctl import distributed, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
@@ -167,11 +168,12 @@ class Trainer:
         )
         shares = accumulated([len(indices) for indices in order], self.settings.accumulate)
         for (forward, targets, labels), (share, last) in zip(steps, shares, strict=True):
-            with runtime.autocast(self.settings.compute):
+            part = distributed.part(len(labels))
+            with runtime.autocast(self.settings.compute), part.computing():
                 logits = checked(forward)
                 loss = torch.nn.functional.cross_entropy(logits.float(), targets)
-            tally.add(loss.item(), logits, labels)
-            learning.scaler.scale(loss * share).backward()
+            tally.add(*part.together(loss, logits), labels)
+            learning.scaler.scale(loss * (share * part.weight)).backward()
             if last:
                 self._step(learning)
             self.on_progress(len(labels))
@@ -179,6 +181,7 @@ class Trainer:
 
     def _step(self, learning: Learning) -> None:
         """Change the network by the gradients that have come together, and forget them."""
+        distributed.add_gradients(learning.tensors)
         if self.settings.clip is not None:
             learning.scaler.unscale_(learning.optimizer)
             torch.nn.utils.clip_grad_norm_(learning.tensors, self.settings.clip)
@@ -193,65 +196,83 @@ class Trainer:
         order: list[NDArray[np.int64]],
         random: np.random.Generator,
     ) -> Iterator[Any]:
+        """Yield each batch's forward pass and targets, of this process's part, and its labels."""
         settings = self.settings
-        mix = augment.mixer(settings.augment)
+        size = settings.spec.input_size
+        jobs = []
+        mixes = augment.mixes(settings.augment, [len(batch) for batch in order], size, random)
+        for indices, mix in zip(order, mixes, strict=True):
+            rows = distributed.part(len(indices)).rows
+            places, partners = mix.partners(rows) if mix else (np.r_[rows], None)
+            jobs.append((indices, indices[places], mix, partners))
 
-        def load(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-            pixels = self.train.store.get(indices)
-            return augment.augment_batch(pixels, indices, settings.augment, settings.seed, epoch)
+        def load(job: Any) -> NDArray[np.uint8]:
+            pixels = self.train.store.get(job[1])
+            return augment.augment_batch(pixels, job[1], settings.augment, settings.seed, epoch)
 
-        for indices, pixels in zip(
-            order, tensors.ordered_map(load, order, settings.compute.workers), strict=True
-        ):
-            labels = self.train.labels[indices]
+        loaded = tensors.ordered_map(load, jobs, settings.compute.workers)
+        for (indices, chosen, mix, partners), pixels in zip(jobs, loaded, strict=True):
             inputs = tensors.normalize(pixels, settings.spec, self.device)
-            targets = self.targets[indices].to(self.device)
-            if mix is not None:
-                inputs, targets = mix(inputs, targets, random)
-            yield (lambda x=inputs: stages.logits(self.network, x, frozen)), targets, labels
+            targets = self.targets[chosen].to(self.device)
+            if mix is not None and partners is not None:
+                whose = torch.from_numpy(partners).to(self.device)
+                inputs, targets = mix.mixed(inputs, targets, whose)
+            forward = partial(stages.logits, self.network, inputs, frozen)
+            yield forward, targets, self.train.labels[indices]
 
     def _feature_steps(self, cached: Features, order: list[NDArray[np.int64]]) -> Iterator[Any]:
         features, labels = cached
         for indices in order:
-            chosen = torch.from_numpy(indices)
+            chosen = torch.from_numpy(indices[distributed.part(len(indices)).rows])
             inputs = features[chosen].to(self.device)
             targets = self.targets[chosen].to(self.device)
-            yield (lambda x=inputs: self.network.head(x)), targets, labels[chosen].numpy()
+            yield partial(self.network.head, inputs), targets, labels[indices].numpy()
 
     def _cache_features(self) -> dict[str, Features]:
         """Compute the pooled features of both splits once: frozen and unaugmented, they stay."""
         self.network.eval()
         found = {}
         for name, split in (("train", self.train), ("val", self.val)):
-            pooled = []
-            with torch.inference_mode():
-                for indices in batches(len(split.store), self.settings.batch_size, None):
-                    pooled.append(self._pooled(split.store.get(indices)).cpu())
-                    self.on_progress(len(indices))
-            # A copy, since a tensor of inference mode cannot enter autograd.
-            found[name] = (torch.cat(pooled).clone(), torch.from_numpy(split.labels))
+            pooled = [*self._dealt(split, partial(self._pooled, split))]
+            found[name] = (torch.from_numpy(np.concatenate(pooled)), torch.from_numpy(split.labels))
         return found
 
-    def _pooled(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        inputs = tensors.normalize(pixels, self.settings.spec, self.device)
+    def _dealt(self, split: Split, work: Callable[..., torch.Tensor]) -> Iterator[NDArray[Any]]:
+        """Yield what ``work`` has for each batch of a split, in order, without gradients."""
+
+        def quietly(indices: NDArray[np.int64]) -> NDArray[Any]:
+            with torch.inference_mode():
+                return work(indices).cpu().numpy()
+
+        order = batches(len(split.store), self.settings.batch_size, None)
+        for found in distributed.dealt(quietly, order):
+            self.on_progress(len(found))
+            yield found
+
+    def _pooled(self, split: Split, indices: NDArray[np.int64]) -> torch.Tensor:
+        inputs = tensors.normalize(split.store.get(indices), self.settings.spec, self.device)
         with runtime.autocast(self.settings.compute):
             return self.network.pool(self.network.feature_map(inputs)).float()
 
     def _evaluate(self, cached: Features | None) -> dict[str, float]:
         self.network.eval()
         tally = Tally()
-        with torch.inference_mode():
-            for indices in batches(len(self.val.store), self.settings.batch_size, None):
-                pooled = (
-                    cached[0][indices].to(self.device)
-                    if cached
-                    else self._pooled(self.val.store.get(indices))
-                )
-                logits = self.network.head(pooled)
-                labels = self.val.labels[indices]
-                targets = torch.from_numpy(labels).to(self.device)
-                loss = torch.nn.functional.cross_entropy(logits, targets)
-                tally.add(loss.item(), logits, labels)
+
+        def measure(indices: NDArray[np.int64]) -> torch.Tensor:
+            """Return (n, 2): the batch's mean loss, and each image's answer."""
+            pooled = (
+                cached[0][indices].to(self.device) if cached else self._pooled(self.val, indices)
+            )
+            logits = self.network.head(pooled)
+            targets = torch.from_numpy(self.val.labels[indices]).to(self.device)
+            loss = torch.nn.functional.cross_entropy(logits, targets)
+            return torch.stack([loss.expand(len(indices)).double(), logits.argmax(1).double()], 1)
+
+        done = 0
+        for found in self._dealt(self.val, measure):
+            labels = self.val.labels[done : done + len(found)]
+            tally.add(float(found[0, 0]), found[:, 1].astype(np.int64), labels)
+            done += len(found)
         return tally.figures()
 
 

@@ -50,13 +50,13 @@ class Tally:
     labels: list[NDArray[np.int64]] = field(default_factory=list)
     answers: list[NDArray[np.int64]] = field(default_factory=list)
 
-    def add(self, loss: float, logits: torch.Tensor, labels: NDArray[np.int64]) -> None:
-        """Count a batch: its mean loss, its logits (N, K) and its labels (N,)."""
+    def add(self, loss: float, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
+        """Count a batch: its mean loss, the classes it was called (N,) and its labels (N,)."""
         if not math.isfinite(loss):
             raise DivergedError(f"the loss became {loss}")
         self.loss += loss * len(labels)
         self.labels.append(labels)
-        self.answers.append(logits.detach().argmax(1).cpu().numpy())
+        self.answers.append(answers)
 
     def figures(self) -> dict[str, float]:
         """Return the means over all that was counted; that of F1 is over the classes with images.

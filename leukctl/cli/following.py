@@ -1,0 +1,32 @@
+"""The processes that ``torchrun`` starts beside the first, which alone reads the command line."""
+
+import signal
+import warnings
+
+from leukctl import launch
+from leukctl.errors import ExitStatus
+
+
+def follow() -> int:
+    """Do what the first process gives out, in silence, until it has no more.
+
+    The status is that of success whatever happens: the first process hears of a failure and ends
+    with it, while torchrun would kill it before it can say so.
+    """
+    # Not Python's traceback: whoever is interrupted here just ends, and the first process says so.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    warnings.simplefilter("ignore")
+    from leukctl import distributed, training
+    from leukctl.distributed import predicting
+
+    distributed.serve({training.JOB: training.follow, predicting.JOB: predicting.follow})
+    return ExitStatus.DONE
+
+
+def dismiss() -> None:
+    """Let the others end, if this is the first of several processes."""
+    own = launch.launched()
+    if own is not None and own.leads:
+        from leukctl import distributed
+
+        distributed.dismiss()

@@ -1,0 +1,167 @@
+"""The processes that ``torchrun`` started, and the jobs that the first one gives out.
+
+The store that torchrun keeps names the jobs; a group of processes is made for each and left at its
+end, so that one that fails, on whichever process, leaves the others fit for the next.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from leukctl.distributed import collectives
+from leukctl.distributed.collectives import LostError
+from leukctl.errors import DeviceError, LeukctlError
+from leukctl.launch import Launch, launched
+from leukctl.runtime import torch
+
+dist = torch.distributed
+Follow = Callable[[Any], None]
+
+# A process that is lost is noticed at once, and one that computes may take its time.
+_PATIENCE = timedelta(days=30)
+_END = "end"
+_GRACE_S = 1.0
+
+_store: Any = None
+_given_out = 0
+
+
+@contextlib.contextmanager
+def together(job: str, content: Any, device: str) -> Iterator[None]:
+    """Have the processes that follow do ``job`` beside this one; alone, do nothing.
+
+    Args:
+        job: a name that :func:`serve` knows.
+        content: what they need for it, as JSON has it.
+        device: ``cpu`` or ``cuda``.
+
+    Raises :class:`LeukctlError` with what another process failed of.
+    """
+    own = launched()
+    if own is None:
+        yield
+        return
+    if device not in ("cpu", "cuda"):
+        raise DeviceError(f"several processes work on a CPU or on CUDA, not on {device}")
+    global _given_out
+    _given_out += 1
+    store = _connected(own)
+    store.set(_key(_given_out), json.dumps({"job": job, "device": device}))
+    try:
+        with _group(own, _given_out, device):
+            collectives.share_json(content)
+            yield
+    except LostError:
+        raise LeukctlError(_reason(store, _given_out)) from None
+
+
+def serve(jobs: Mapping[str, Follow]) -> None:
+    """Follow the first process from job to job until it has no more.
+
+    Args:
+        jobs: name → what a process that follows does, given the content.
+    """
+    own = launched()
+    if own is None:
+        return
+    store = _connected(own)
+    number = 0
+    while True:
+        number += 1
+        try:
+            store.wait([_key(number)], _PATIENCE)
+            called = store.get(_key(number)).decode()
+        except RuntimeError:  # whoever kept the store has gone
+            return
+        if called == _END:
+            return
+        called = json.loads(called)
+        _serve(own, store, number, jobs[called["job"]], called["device"])
+
+
+def _serve(own: Launch, store: Any, number: int, follow: Follow, device: str) -> None:
+    """Do a job; whatever it fails of is told to the first process, which says it."""
+    try:
+        with _group(own, number, device):
+            try:
+                follow(collectives.share_json())
+            except LostError:
+                pass
+            except Exception as error:
+                if os.environ.get("LEUKCTL_DEBUG", "0") not in ("", "0") or "--debug" in sys.argv:
+                    sys.excepthook(type(error), error, error.__traceback__)
+                # Before the group is left, which is when the others notice.
+                store.set(_key(number, "failed"), _message(error))
+    except RuntimeError:
+        pass  # the group could not be made: the first process has left it already
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, (LeukctlError, OSError)):
+        return str(error)
+    return f"unforeseen {type(error).__name__}: {error}"
+
+
+def dismiss() -> None:
+    """Let the processes that follow end."""
+    own = launched()
+    if own is not None and own.leads:
+        with contextlib.suppress(RuntimeError):
+            _connected(own).set(_key(_given_out + 1), _END)
+
+
+def _reason(store: Any, number: int) -> str:
+    """Return why a job was lost."""
+    key = _key(number, "failed")
+    until = time.monotonic() + _GRACE_S
+    while time.monotonic() < until:  # an interrupt that ended the others has time to come here too
+        if store.check([key]):
+            return store.get(key).decode()
+        time.sleep(0.05)
+    return (
+        "one of the processes that torchrun started was lost, perhaps killed for want of memory; "
+        "a smaller --batch-size, or fewer of them, may help"
+    )
+
+
+def _key(number: int, what: str = "job") -> str:
+    return f"leukctl/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{number}/{what}"
+
+
+def _connected(own: Launch) -> Any:
+    """Return the store that all processes share."""
+    global _store
+    if _store is None:
+        if own.size == own.local_size:  # nothing leaves the machine
+            for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+                os.environ.setdefault(name, "lo0" if sys.platform == "darwin" else "lo")
+        kept_by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
+        _store = dist.TCPStore(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            is_master=own.leads and not kept_by_torchrun,
+            wait_for_workers=False,
+        )
+    return _store
+
+
+@contextlib.contextmanager
+def _group(own: Launch, number: int, device: str) -> Iterator[None]:
+    if device == "cuda":
+        torch.cuda.set_device(own.local_rank)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo",
+        store=dist.PrefixStore(_key(number, "group"), _connected(own)),
+        rank=own.rank,
+        world_size=own.size,
+        timeout=_PATIENCE,
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
