@@ -78,7 +78,7 @@ class Recipe:
     def subject_source(self, subject: int) -> int:
         """Return the source of ``subject``: sources in turn, class after class."""
         label = self.subject_class(subject)
-        before = sum(len(members) for members in self._members[:label])
+        before = sum(len(members) for members in self.members[:label])
         return (before + subject // len(self.classes)) % self.sources
 
     def image_subject(self, image: int) -> int:
@@ -87,11 +87,11 @@ class Recipe:
         Classes are dealt to images as they are to subjects, and the images of a class go to its
         subjects in turn, so that both are as even as they can be.
         """
-        members = self._members[self.subject_class(image)]
+        members = self.members[self.subject_class(image)]
         return members[image // len(self.classes) % len(members)]
 
     @functools.cached_property
-    def _members(self) -> list[list[int]]:
+    def members(self) -> list[list[int]]:
         members: list[list[int]] = [[] for _ in self.classes]
         for subject in range(self.subjects):
             members[self.subject_class(subject)].append(subject)
