@@ -8,6 +8,7 @@ from skimage.metrics import structural_similarity
 
 from leukctl import cli, comparing, explanations, tables
 from leukctl.errors import InputError
+from leukctl.explanations import Explanation
 from leukctl.tables import Table
 
 BUMP = np.exp(-((np.indices((32, 32)) - 15.5) ** 2).sum(0) / 60).astype(np.float32)
@@ -84,6 +85,22 @@ def test_two_methods_of_a_model_and_two_models_of_a_method_are_compared(
     said = capsys.readouterr()
     assert said.out == ""
     assert "ALL" in said.err
+
+
+def test_maps_of_several_classes_are_compared_class_by_class(tmp_path: Path) -> None:
+    rows = [
+        Explanation("m", "x.png", "ALL", "ALL", target, method, "ok", tmp_path)
+        for method in ("gradcam", "lime")
+        for target in ("ALL", "AML")
+    ]
+    rows.append(Explanation("n", "x.png", "ALL", "AML", "AML", "lime", "ok", tmp_path))
+    found = {(a.model, a.method, b.model, b.method, a.target) for a, b in comparing.pairs(rows)}
+    assert found == {
+        ("m", "gradcam", "m", "lime", "ALL"),
+        ("m", "gradcam", "m", "lime", "AML"),
+        ("m", "lime", "n", "lime", "AML"),
+    }
+    assert len(list(comparing.pairs(rows))) == 3
 
 
 def test_the_gate_looks_at_the_mean_of_each_pair(

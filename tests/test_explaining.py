@@ -113,12 +113,15 @@ def test_maps_are_those_of_grad_cam(method: str, name: str) -> None:
     model = model_of(name, 96)
     image = picture(96)
     layer = LAST[name](model.network.backbone)
-    for target in (0, 2) if method not in ("scorecam", "eigencam") else (2,):
+    shown = 0
+    for target in (0, 1, 2) if method not in ("scorecam", "eigencam") else (2,):
         wanted = theirs(method, model, image, target, layer, laid_out(name, 96))
         (given,) = heatmaps(model, [image], method, [target], Settings(64))
-        assert given.status in ("ok", "border")
-        assert np.ptp(wanted) > 0.9
+        # A map may be negative everywhere, but then the library's is too.
+        assert (given.status == "blank") == (np.ptp(wanted) == 0)
+        shown += np.ptp(wanted) > 0.9
         assert np.abs(given.values - wanted).max() <= 1e-3
+    assert shown
 
 
 def real_model(shared: Path) -> NetworkPredictor:

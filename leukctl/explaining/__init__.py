@@ -87,8 +87,11 @@ class Explainer:
         """Ask the model about prepared images, uint8 (H, W, 3)."""
         return looking.see(self.model, images, self.layer, self._gradients)
 
-    def explain(self, view: View, questions: Sequence[Question]) -> dict[str, list[Heatmap]]:
-        """Return each method's heatmaps of the questions, in their order."""
+    def explain(
+        self, view: View, questions: Sequence[Question], methods: Sequence[str] | None = None
+    ) -> dict[str, list[Heatmap]]:
+        """Return the heatmaps of the questions, in their order, by all methods or some of them."""
         return {
-            name: METHODS[name].explain(view, questions, self.settings) for name in self.methods
+            name: METHODS[name].explain(view, questions, self.settings)
+            for name in (self.methods if methods is None else methods)
         }

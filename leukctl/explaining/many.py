@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from leukctl import images, processes, tensors
 from leukctl.errors import ImageError
-from leukctl.explaining import Explainer, Heatmap, panels
+from leukctl.explaining import METHODS, Explainer, Heatmap, panels
 from leukctl.explaining.panels import Row
 from leukctl.images import Rgb
 from leukctl.tensors import Reader
@@ -111,10 +111,17 @@ def _explain(
         pick(index, int(answer.argmax()))
         for (index, _), answer in zip(fresh, view.probabilities, strict=True)
     ]
+    # Slow methods take one image after the other, so that what is done is written soon.
+    quick = [name for name in explainer.methods if METHODS[name].gradients]
+    slow = [name for name in explainer.methods if name not in quick]
     questions = [(place, target) for place, some in enumerate(targets) for target in some]
-    heatmaps = {name: iter(maps) for name, maps in explainer.explain(view, questions).items()}
+    together = {
+        name: iter(maps) for name, maps in explainer.explain(view, questions, quick).items()
+    }
     for place, (_, (digest, image)) in enumerate(fresh):
-        own = {name: [next(maps) for _ in targets[place]] for name, maps in heatmaps.items()}
+        found = {name: [next(maps) for _ in targets[place]] for name, maps in together.items()}
+        found |= explainer.explain(view, [(place, target) for target in targets[place]], slow)
+        own = {name: found[name] for name in explainer.methods}
         yield Explained(image, digest, view.probabilities[place], targets[place], own)
 
 
