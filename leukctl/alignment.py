@@ -21,20 +21,16 @@ def align(many: Iterable[Predictions], key: str = "path") -> list[Predictions]:
     """
     aligned: list[Predictions] = []
     known: dict[str, list[str]] = {}
-    place: dict[str, int] = {}
     told: dict[tuple[str, int], str] = {}
     for other in many:
         if not aligned:
             known = {column: cells.copy() for column, cells in other.identity.items()}
-            place = {cell: index for index, cell in enumerate(known[key])}
             aligned.append(replace(other, identity=known))
             continue
         first = aligned[0]
         _check_same_classes(first, other)
         if other.identity[key] != known[key]:
-            _check_same_images(first, other, key, place)
-            order = {cell: index for index, cell in enumerate(other.identity[key])}
-            other = other.select([order[cell] for cell in known[key]])
+            other = other.select(_order(known[key], other, key, first.name))
         _learn(known, other, key, told, first.name)
         aligned.append(replace(_reorder_classes(other, first.classes), identity=known))
     return aligned
@@ -56,16 +52,17 @@ def _check_same_classes(first: Predictions, other: Predictions) -> None:
         )
 
 
-def _check_same_images(
-    first: Predictions, other: Predictions, key: str, place: dict[str, int]
-) -> None:
-    theirs = {*other.identity[key]}
-    missing = [cell for cell in place if cell not in theirs]
-    extra = [cell for cell in other.identity[key] if cell not in place]
-    if missing:
-        raise InputError(f"no row for {_some(missing)}, which {first.name} has", file=other.name)
-    if extra:
-        raise InputError(f"a row for {_some(extra)}, which {first.name} lacks", file=other.name)
+def _order(cells: list[str], other: Predictions, key: str, first: str) -> list[int]:
+    """Return where ``other`` has each of ``cells``, which are all that it may have."""
+    place = dict(zip(other.identity[key], range(len(other)), strict=True))
+    order = list(map(place.get, cells))
+    if missing := [cell for cell in cells if cell not in place] if None in order else []:
+        raise InputError(f"no row for {_some(missing)}, which {first} has", file=other.name)
+    if len(place) > len(cells):
+        known = {*cells}
+        extra = [cell for cell in place if cell not in known]
+        raise InputError(f"a row for {_some(extra)}, which {first} lacks", file=other.name)
+    return [index for index in order if index is not None]
 
 
 def _some(names: list[str]) -> str:

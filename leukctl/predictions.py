@@ -52,10 +52,11 @@ class Predictions:
     def select(self, indices: Sequence[int] | NDArray[np.int64]) -> "Predictions":
         """Return the rows at ``indices``."""
         rows = np.asarray(indices, np.int64)
+        places = rows.tolist()
         return Predictions(
             self.name,
             self.classes,
-            {name: [cells[i] for i in rows] for name, cells in self.identity.items()},
+            {name: [*map(cells.__getitem__, places)] for name, cells in self.identity.items()},
             self.probabilities[rows],
             self.predicted[rows],
         )

@@ -146,9 +146,10 @@ def _read_rows(reader: "Reader", name: str, columns: list[str]) -> Table:
         if {*map(len, rows)} - {len(columns)}:
             raise _wrong_length(rows, starts, name, len(columns))
         lines.extend(starts)
+        most = min(_MOST_SHARED, 1 + len(lines) // 2)
         for own, seen, new in zip(cells, known, zip(*rows, strict=True), strict=False):
             # Equal cells share one string, where a column repeats itself.
-            own += map(seen.setdefault, new, new) if len(seen) < _MOST_SHARED else new
+            own += map(seen.setdefault, new, new) if len(seen) < most else new
     return Table.of_columns(name, dict(zip(columns, cells, strict=True)), lines)
 
 
