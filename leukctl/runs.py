@@ -306,6 +306,7 @@ def environment(started: float, finished: float, **more: Any) -> dict[str, Any]:
         "timm",
         "numpy",
         "scikit-learn",
+        "skops",
         "xgboost",
         "opencv-python-headless",
         "pillow",

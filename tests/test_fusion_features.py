@@ -64,6 +64,33 @@ def test_an_interrupted_extraction_keeps_what_it_has(
     assert collected(source, paths_of(squares), tmp_path / "f").computed == 40 - 16
 
 
+def test_a_batch_that_the_memory_is_too_small_for_goes_through_in_parts_and_says_so(
+    source: sources.Source, squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = inference.FeatureExtractor._features
+
+    def small(self: inference.FeatureExtractor, pixels: np.ndarray) -> np.ndarray:
+        if len(pixels) > 2:
+            raise runtime.torch.OutOfMemoryError("no room")
+        return plain(self, pixels)
+
+    whole = collected(source, paths_of(squares), tmp_path / "a").read()
+    monkeypatch.setattr(inference.FeatureExtractor, "_features", small)
+    said: list[str] = []
+    run = runs.Run("fusion", [], [], {}, None, {}, "", 0)
+    bank = features.collect(
+        [source],
+        paths_of(squares),
+        inference.reader(run),
+        runtime.compute("cpu", "fp32", 2),
+        folder=tmp_path / "b",
+        batch_size=8,
+        on_note=said.append,
+    )
+    assert said == [f"out of memory: {size} images at a time from here on" for size in (4, 2)]
+    assert np.abs(bank.read() - whole).max() < 1e-4 * np.abs(whole).max()
+
+
 def test_two_names_of_one_image_are_one(
     source: sources.Source, squares: Path, tmp_path: Path
 ) -> None:

@@ -147,7 +147,7 @@ def _collect(job: "Job", table: "Table", kept: Path) -> "Bank":
     from leukctl.fusion import work
 
     with streams.progress("features", len(table)) as advance:
-        bank = work.collect(job, table, kept, advance)
+        bank = work.collect(job, table, kept, advance, streams.note)
     for store in bank.stores:
         for part in store.damaged:
             streams.warn(f"{part}: damaged; the features in it were computed anew where needed")

@@ -46,7 +46,7 @@ def _renumbered(node: Any, numbers: dict[int, int], names: dict[str, str]) -> An
         return [_renumbered(item, numbers, names) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in node.items():
         if key == "__id__" and isinstance(value, int):
             found[key] = numbers.setdefault(value, len(numbers) + 1)

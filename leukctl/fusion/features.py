@@ -16,6 +16,7 @@ from leukctl.fusion.cache import Digests, Floats, Store
 from leukctl.fusion.sources import Source
 from leukctl.images import Rgb
 from leukctl.inference import FeatureExtractor
+from leukctl.portions import Portion
 from leukctl.runtime import Compute
 from leukctl.tensors import Reader
 
@@ -132,11 +133,13 @@ def collect(
     folder: Path,
     batch_size: int,
     on_progress: Progress = lambda step: None,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> Bank:
     """Return where the features of images are, after computing those that are nowhere yet.
 
     Args:
         folder: of the features on disk.
+        on_note: told where the memory is too small for a batch, which then goes through in parts.
 
     Raises :class:`InputError` for an image that cannot be read.
     """
@@ -151,7 +154,10 @@ def collect(
     missing = _missing(bank)
     on_progress(len(paths) - len(missing))
     if missing:
-        extractors = [source.extractor(compute) for source in sources]
+        portion = Portion(
+            lambda size: on_note(f"out of memory: {size} images at a time from here on")
+        )
+        extractors = [source.extractor(compute, portion) for source in sources]
         _fill(bank, missing, extractors, read, batch_size, on_progress)
     return bank
 

@@ -10,6 +10,7 @@ from leukctl.backbones.folding import fold
 from leukctl.backbones.network import feature_count
 from leukctl.errors import InputError, UsageError
 from leukctl.inference import FeatureExtractor, NetworkPredictor
+from leukctl.portions import Portion
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
 
@@ -44,12 +45,12 @@ class Source:
         """The number D of its pooled features."""
         return feature_count(self.network.cpu(), self.spec.input_size)
 
-    def extractor(self, compute: Compute) -> FeatureExtractor:
+    def extractor(self, compute: Compute, portion: Portion | None = None) -> FeatureExtractor:
         """Return what takes features with it, batch normalization folded into convolutions."""
         assert self.digest  # of the weights before they are folded
         network = self.network.cpu().eval()
         fold(network, self.spec.input_size)
-        return FeatureExtractor(network, self.spec, compute)
+        return FeatureExtractor(network, self.spec, compute, portion)
 
 
 def from_backbones(

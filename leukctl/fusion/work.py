@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,13 @@ class Fitted:
     remarks: list[str] = field(default_factory=list)
 
 
-def collect(job: Job, table: Table, folder: Path, on_progress: Progress) -> Bank:
+def collect(
+    job: Job,
+    table: Table,
+    folder: Path,
+    on_progress: Progress,
+    on_note: Callable[[str], None],
+) -> Bank:
     """Return where the features of the images of ``table`` are; see :mod:`.features`."""
     return features.collect(
         job.sources,
@@ -106,6 +112,7 @@ def collect(job: Job, table: Table, folder: Path, on_progress: Progress) -> Bank
         folder=folder,
         batch_size=job.batch_size,
         on_progress=on_progress,
+        on_note=on_note,
     )
 
 
