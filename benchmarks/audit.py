@@ -10,6 +10,7 @@ the images themselves are false unless a person, looking at them, says otherwise
 import collections
 import csv
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -173,7 +174,9 @@ def main(source: Path, number: int) -> None:
         manifest.write_text("".join(f"{path}\n" for path in ["path", *paths]))
         started = time.perf_counter()
         command = ["split", "--audit", str(manifest), "--no-shortcuts", "-o", str(found)]
-        subprocess.run([sys.executable, "-m", "leukctl", *command], check=True)
+        # Of a cache of its own, so that nothing is remembered from the run before.
+        forgetful = os.environ | {"XDG_CACHE_HOME": scratch}
+        subprocess.run([sys.executable, "-m", "leukctl", *command], check=True, env=forgetful)
         seconds = time.perf_counter() - started
         with open(found, newline="") as stream:
             pairs = list(csv.DictReader(stream))

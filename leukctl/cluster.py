@@ -10,14 +10,13 @@ import contextlib
 import functools
 import logging
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leukctl import __version__, processes
+from leukctl import processes, versions
 from leukctl.errors import LeukctlError
 
 if TYPE_CHECKING:
@@ -107,37 +106,23 @@ def _check_workers(client: "Client", address: str, folders: Sequence[Path]) -> N
 def _check_worker(worker: str, answer: Any) -> None:
     if isinstance(answer, BaseException):
         raise LeukctlError(f"the Dask worker {worker} cannot run leukctl ({_line(answer)})")
-    versions, missing = answer
+    found, missing = answer
     if missing:
         raise LeukctlError(
             f"the Dask worker {worker} does not see {missing[0]}; images and results must lie "
             "where every worker sees them under the same path"
         )
-    for name, own in _versions().items():
-        if versions.get(name) != own:
+    for name, own in versions.of_pictures().items():
+        if found.get(name) != own:
             raise LeukctlError(
-                f"the Dask worker {worker} has {name} {versions.get(name)}, and this is {own}; the "
+                f"the Dask worker {worker} has {name} {found.get(name)}, and this is {own}; the "
                 "same bytes need the same versions"
             )
 
 
 def _look(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return the versions that a worker has, and which folders it does not see."""
-    return _versions(), [folder for folder in folders if not os.path.isdir(folder)]
-
-
-def _versions() -> dict[str, str]:
-    import cv2
-    import numpy as np
-    import PIL
-
-    return {
-        "leukctl": __version__,
-        "Python": ".".join(map(str, sys.version_info[:2])),
-        "OpenCV": cv2.__version__,
-        "Pillow": PIL.__version__,
-        "numpy": np.__version__,
-    }
+    return versions.of_pictures(), [folder for folder in folders if not os.path.isdir(folder)]
 
 
 def _in_order(

@@ -124,6 +124,13 @@ def read_json(path: Path) -> Any:
         raise InputError("not JSON", file=path) from None
 
 
+def cache_folder() -> Path:
+    """Return the folder for what may be lost and made again, after the XDG base directories."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(home) if os.path.isabs(home) else Path(os.path.expanduser("~")) / ".cache"
+    return base / "leukctl"
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of the bytes of ``path`` in hexadecimal."""
     with open(path, "rb") as stream:

@@ -17,10 +17,11 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def features_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Features are kept where they go with the tests."""
+def cache_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept for later (features, copies found) goes with the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEUKCTL_FEATURES", str(tmp_path_factory.mktemp("features")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("LEUKCTL_FEATURES", raising=False)
         yield
 
 

@@ -10,7 +10,7 @@ from leukctl.auditing import leaks, shortcuts
 from leukctl.auditing.look import Look
 from leukctl.auditing.shortcut_words import By
 from leukctl.auditing.shortcuts import Shortcut
-from leukctl.auditing.survey import Examined
+from leukctl.auditing.survey import Known
 from leukctl.splits import lookalikes, units
 from leukctl.tables import Table
 
@@ -40,7 +40,7 @@ def assess(table: Table, look: Look, root: Path | None, seed: int) -> list[Short
     return shortcuts.assess(features, labels, groups, table.column("source", ""), seed, by)
 
 
-def _stacked(examined: list[Examined | str]) -> dict[str, NDArray[np.float32]]:
+def _stacked(examined: list[Known | str]) -> dict[str, NDArray[np.float32]]:
     """Return the features of all images by kind, (N, D); NaN for those that cannot be read."""
     known = [item.features for item in examined if not isinstance(item, str)]
     first = next((features for features in known if features is not None), {})

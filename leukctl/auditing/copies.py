@@ -12,7 +12,7 @@ from leukctl.auditing import alignment, candidates
 from leukctl.auditing.alignment import Alignment, View
 from leukctl.auditing.candidates import Candidate
 from leukctl.auditing.fingerprints import Fingerprint
-from leukctl.auditing.survey import Examined
+from leukctl.auditing.survey import Examined, Known
 from leukctl.errors import ImageError
 
 SAME_BYTES = "same-bytes"
@@ -151,9 +151,7 @@ def _view(file: Path) -> View:
     return View(images.read_rgb(file))
 
 
-def group_names(
-    files: Files, examined: Sequence[Examined | str], copies: Iterable[Copy]
-) -> list[str]:
+def group_names(files: Files, examined: Sequence[Known | str], copies: Iterable[Copy]) -> list[str]:
     """Return for each image the name of its group: images joined by copies, directly or not.
 
     A name is made of the contents, so that it does not change with the order of the images.

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukctl.auditing import copies, survey
+from leukctl.auditing import copies, memory, survey
 from leukctl.auditing.copies import Copy
-from leukctl.auditing.survey import Examined
+from leukctl.auditing.survey import Known
 
 Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
@@ -20,11 +20,13 @@ class Look:
         files: no file twice.
         examined: what there is to know of each, or why it cannot be read.
         copies: pairs of the files, by their places.
+        remembered: the copies are of an earlier look at the same images.
     """
 
     files: Sequence[Path]
-    examined: Sequence[Examined | str]
+    examined: Sequence[Known | str]
     copies: Sequence[Copy]
+    remembered: bool = False
 
     def groups(self) -> dict[Path, str]:
         """Return the name of each file's group of copies."""
@@ -38,7 +40,7 @@ class Look:
 
 
 def look_at(paths: Sequence[Path], workers: int, features: bool, progress: Progress) -> Look:
-    """Look at images, and find the copies among them.
+    """Look at images, and find the copies among them, or remember those found before.
 
     Args:
         features: those of the shortcut audit too.
@@ -46,9 +48,20 @@ def look_at(paths: Sequence[Path], workers: int, features: bool, progress: Progr
     """
     # In an order of their own, so that the order of the rows decides nothing.
     files = sorted(set(paths))
+    remembered = memory.recall(files)
+    if remembered is not None:
+        known, found = remembered
+        return Look(files, _described(files, workers, progress) if features else known, found, True)
     with progress("looking at images", len(files), "images") as advance:
         examined = survey.examine(files, workers, advance, features)
     suspects = copies.suspects(examined)
     with progress("comparing", len(suspects), "pairs") as advance:
         near = copies.confirmed(files, examined, suspects, workers, advance)
-    return Look(files, examined, [*copies.exact(examined), *near])
+    found = [*copies.exact(examined), *near]
+    memory.keep(examined, found)
+    return Look(files, examined, found)
+
+
+def _described(files: Sequence[Path], workers: int, progress: Progress) -> list[Known | str]:
+    with progress("looking at images", len(files), "images") as advance:
+        return survey.describe(files, workers, advance)

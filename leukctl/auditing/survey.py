@@ -3,10 +3,12 @@
 Images are read and described in worker processes, some at a time.
 """
 
+import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,26 +21,32 @@ from leukctl.errors import ImageError
 _CHUNK = 16  # images a job: some tenths of a second
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What is kept of one image.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an audit needs of an image once its copies are found.
 
     Attributes:
         sha256: of the file's bytes.
-        pixels: digest of the decoded picture and its size, equal for equal pictures.
         features: of the shortcut audit, None unless they were asked for.
     """
 
     sha256: str
+    features: dict[str, NDArray[np.float32]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined(Known):
+    """What its copies are found by, besides.
+
+    Attributes:
+        pixels: digest of the decoded picture and its size, equal for equal pictures.
+    """
+
     pixels: bytes
     fingerprint: Fingerprint
-    features: dict[str, NDArray[np.float32]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    files: tuple[Path, ...]
-    features: bool
+Found = TypeVar("Found", bound=Known)
 
 
 def examine(
@@ -52,32 +60,53 @@ def examine(
     Args:
         features: those of the shortcut audit too.
     """
-    found: list[Examined | str] = []
-    jobs = (_Job(tuple(chunk), features) for chunk in processes.chunks(files, _CHUNK))
-    for examined in processes.in_order(_examine, jobs, workers):
-        found += examined
-        on_progress(len(examined))
+    return _each(functools.partial(_examine, features), files, workers, on_progress)
+
+
+def describe(
+    files: Sequence[Path], workers: int, on_progress: Callable[[int], None]
+) -> list[Known | str]:
+    """Return the features of the shortcut audit alone, of files whose copies are known."""
+    return _each(_describe, files, workers, on_progress)
+
+
+def _each(
+    work: Callable[[Path], Found],
+    files: Sequence[Path],
+    workers: int,
+    on_progress: Callable[[int], None],
+) -> list[Found | str]:
+    found: list[Found | str] = []
+    chunks = processes.chunks(files, _CHUNK)
+    for results in processes.in_order(functools.partial(_all, work), chunks, workers):
+        found += results
+        on_progress(len(results))
     return found
 
 
-def _examine(job: _Job) -> list[Examined | str]:
-    return list(_examined(job))
+def _all(work: Callable[[Path], Found], files: Sequence[Path]) -> list[Found | str]:
+    return [_or_why_not(work, file) for file in files]
 
 
-def _examined(job: _Job) -> Iterator[Examined | str]:
-    for file in job.files:
-        try:
-            yield _examine_one(file, job.features)
-        except ImageError as error:
-            yield str(error)
+def _or_why_not(work: Callable[[Path], Found], file: Path) -> Found | str:
+    try:
+        return work(file)
+    except ImageError as error:
+        return str(error)
 
 
-def _examine_one(file: Path, features: bool) -> Examined:
+def _examine(features: bool, file: Path) -> Examined:
     data = images.read_bytes(file)
     rgb = images.decode(data)
     return Examined(
-        images.sha256(data),
-        hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).digest(),
-        fingerprints.fingerprint(rgb),
-        shortcut_features.describe(data, rgb) if features else None,
+        sha256=images.sha256(data),
+        features=shortcut_features.describe(data, rgb) if features else None,
+        pixels=hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).digest(),
+        fingerprint=fingerprints.fingerprint(rgb),
     )
+
+
+def _describe(file: Path) -> Known:
+    data = images.read_bytes(file)
+    features = shortcut_features.describe(data, images.decode(data))
+    return Known(sha256=images.sha256(data), features=features)

@@ -180,7 +180,8 @@ def say(document: dict[str, Any], look: "Look | None") -> None:
     """Print an audit as sentences."""
     what = "audit of the columns alone"
     if look is not None:
-        what = f"audit of {document['images']} images"
+        before = ", whose copies were found before" if look.remembered else ""
+        what = f"audit of {document['images']} images{before}"
         for path, reason in look.unread().items():
             streams.warn(f"{path}: {reason}; not looked at")
     leaks = document["leaks"]

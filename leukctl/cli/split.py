@@ -120,7 +120,8 @@ def split(
     recolored, mirrored, turned) and overlapping fields of view on two sides of the split. Status 1
     says that something crosses it. --audit does only that, to any manifest, and prints the pairs as
     CSV or, with --json, all its figures; it also tries to tell the label from the colors, the
-    background, the file and the source, without the cells.
+    background, the file and the source, without the cells. The copies found are kept in the cache
+    folder (XDG_CACHE_HOME), for the next look at the very same images.
 
     \b
     Example:

@@ -37,9 +37,7 @@ Floats = NDArray[np.float32]
 
 def default_folder() -> Path:
     """Return the folder for features that users need not know of."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(home) if os.path.isabs(home) else Path.home() / ".cache"
-    return base / "leukctl" / "features"
+    return files.cache_folder() / "features"
 
 
 class Store:
