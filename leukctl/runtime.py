@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from leukctl.errors import DeviceError, UsageError
+from leukctl.launch import Launch, launched, processes_here
 from leukctl.processes import keep_memory
 from leukctl.processes import processors as processors
 
@@ -152,6 +153,8 @@ torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32, on a GPU too
 def device(name: str = "auto") -> torch.device:
     """Return the device called ``name``: ``auto`` (a GPU if there is one), cpu, cuda or mps.
 
+    Of several processes on a machine each has a GPU of its own.
+
     Raises :class:`DeviceError` when it is not there.
     """
     there = {
@@ -160,10 +163,24 @@ def device(name: str = "auto") -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, is_there in there.items() if is_there))
+        name = next(kind for kind, is_there in there.items() if is_there)
     if not there.get(name, False):
         raise DeviceError(f"no {name} device here; --device auto takes what there is")
-    return torch.device(name)
+    return torch.device(name) if (own := launched()) is None else _own_device(name, own)
+
+
+def _own_device(kind: str, own: Launch) -> torch.device:
+    """Return the device of one of several processes."""
+    if kind == "cuda":
+        if own.local_size > torch.cuda.device_count():
+            raise DeviceError(
+                f"{own.local_size} processes and {torch.cuda.device_count()} GPUs; give torchrun "
+                "--nproc-per-node gpu, or leukctl --device cpu"
+            )
+        return torch.device("cuda", own.local_rank)
+    if kind != "cpu":
+        raise DeviceError(f"several processes work on CUDA or a CPU, not on {kind}; --device cpu")
+    return torch.device(kind)
 
 
 def precision(name: str, on: torch.device) -> str:
@@ -238,7 +255,8 @@ def compute(
     """Return what ``--device``, ``--precision`` and ``--workers`` ask for, checked."""
     on = device(device_name)
     chosen = precision(precision_name, on)
-    return Compute(on, chosen, workers or processors(), auto=precision_name == "auto")
+    readers = workers or max(1, processors() // processes_here())
+    return Compute(on, chosen, readers, auto=precision_name == "auto")
 
 
 def autocast(how: Compute) -> AbstractContextManager[Any]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leukctl import launch
 from leukctl.cli import inputs, streams, training_runs
 from leukctl.errors import InputError, UsageError
 
@@ -81,10 +82,11 @@ def resume(
         chosen.epochs = _raised(run, record, epochs)
     precision = "auto" if record.compute.get("auto") else record.compute["precision"]
     compute = runtime.compute(record.compute["device"], precision, workers)
-    if record.compute["threads"] != torch.get_num_threads():
+    before, now = record.compute, _threads(launch.processes(), torch.get_num_threads())
+    if (began := _threads(before.get("processes", 1), before["threads"])) != now:
         streams.warn(
-            f"{run} began with {record.compute['threads']} threads and goes on with "
-            f"{torch.get_num_threads()}, so the last digits may differ; OMP_NUM_THREADS sets them"
+            f"{run} began with {began} and goes on with {now}, so the last digits may differ; "
+            "OMP_NUM_THREADS sets the threads of each process"
         )
     streams.note(f"{run} goes on after epoch {len(record.epochs)}")
     runs.clear_leftovers(run)
@@ -95,6 +97,11 @@ def resume(
     if record.epochs and outcome.epochs == len(record.epochs):
         streams.note(f"{run}: no epoch was left to train")
     return training_runs.say(outcome, run)
+
+
+def _threads(processes: int, threads: int) -> str:
+    text = f"{threads} thread{'s' if threads != 1 else ''}"
+    return text if processes == 1 else f"{processes} processes of {text}"
 
 
 def _record(run: Path) -> "Record":

@@ -1,0 +1,319 @@
+"""Several processes: whatever their number, the sampling, the losses and the answers of one.
+
+One process follows this one through all tests, as those that torchrun starts follow the first.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import partners
+import pytest
+from fakes import draw_squares
+
+from leukctl import cli, distributed, launch, runs, tables
+from leukctl.distributed import collectives, team
+from leukctl.errors import LeukctlError
+from leukctl.training.checkpoints import Checkpoint
+
+MARK = "TORCHELASTIC_RUN_ID"
+
+
+def free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def followed(patch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
+    """Have a process follow this one, which leads whenever :data:`MARK` is set."""
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    shared["MASTER_PORT"] = free_port()
+    for name, value in {**shared, "RANK": "0", "LOCAL_RANK": "0"}.items():
+        patch.setenv(name, value)
+    patch.setattr(team, "_store", None)
+    patch.setattr(team, "_given_out", 0)
+    own = {**shared, "RANK": "1", "LOCAL_RANK": "1", MARK: "test", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, partners.__file__], env={**os.environ, **own})
+    try:
+        yield process
+        patch.setenv(MARK, "test")
+        distributed.dismiss()
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def follower() -> Iterator["subprocess.Popen[bytes]"]:
+    with pytest.MonkeyPatch.context() as patch, followed(patch) as process:
+        yield process
+
+
+@pytest.fixture
+def two(follower: object, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv(MARK, "test")
+    return monkeypatch
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """26 train images, which batches of 7 divide as little as two processes divide those."""
+    folder = tmp_path_factory.mktemp("several")
+    return draw_squares(folder, {"train": 13, "val": 5, "test": 3}, ("blue", "red"))
+
+
+def arguments(manifest: Path, run: Path, *more: str) -> list[str]:
+    given = ["train", str(manifest), "--backbone", "standard_cnn", "--input-size", "32", "-q"]
+    given += ["--epochs", "2", "--batch-size", "7", "--optimizer", "sgd", "--lr", "0.02"]
+    return [*given, "--device", "cpu", "--precision", "fp32", "-o", str(run), *more]
+
+
+def history(run: Path) -> np.ndarray:
+    table = tables.read_path(run / runs.HISTORY)
+    return np.array([row[2:] for row in table.rows], float)
+
+
+def test_nobody_follows_unless_torchrun_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "1")
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "4")
+    monkeypatch.delenv(MARK, raising=False)
+    assert launch.launched() is None
+    monkeypatch.setenv(MARK, "none")
+    assert launch.launched() == launch.Launch(1, 4, 1, 4)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert launch.launched() is None
+
+
+@pytest.mark.parametrize(("count", "size"), [(7, 2), (8, 3), (3, 3), (32, 5)])
+def test_parts_of_a_batch_are_the_batch(
+    monkeypatch: pytest.MonkeyPatch, count: int, size: int
+) -> None:
+    monkeypatch.setattr(collectives, "size", lambda: size)
+    rows: list[int] = []
+    weights = 0.0
+    for rank in range(size):
+        monkeypatch.setattr(collectives, "rank", lambda rank=rank: rank)
+        part = distributed.part(count)
+        own = list(range(count))[part.rows]
+        assert part.weight == len(own) / count
+        rows += own
+        weights += part.weight
+    assert rows == list(range(count))
+    assert weights == pytest.approx(1)
+
+
+def test_a_batch_smaller_than_the_processes_is_computed_by_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collectives, "size", lambda: 4)
+    monkeypatch.setattr(collectives, "rank", lambda: 2)
+    part = distributed.part(3)
+    assert part.whole
+    assert part.weight == 0.25
+
+
+def test_collectives_give_everyone_the_same(two: pytest.MonkeyPatch) -> None:
+    with distributed.together("exchange", None, "cpu"):
+        assert partners.exchange() == {
+            "rows": [[], [[0.0, 1.0]]],
+            "shapes": [(0, 3)],
+            "texts": [[], ["é"]],
+            "agree": [False, True],
+            "dealt": [10, 21, 30],
+        }
+
+
+@pytest.mark.parametrize(("name", "images"), [("plain", 5), ("plain", 1), ("mobilenetv2_035", 5)])
+def test_statistics_and_dropout_are_those_of_the_whole_batch(
+    two: pytest.MonkeyPatch, name: str, images: int
+) -> None:
+    with distributed.together("step", {"name": name, "images": images}, "cpu"):
+        learned, loss, answers = partners.step(name, images)
+    alone, expected, expected_answers = partners.step(name, images)
+    assert loss == pytest.approx(expected, rel=1e-9)
+    assert answers == expected_answers
+    assert partners.difference(learned, alone) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--augment", "mixup", "--accumulate", "2", "--clip", "0.5", "--label-smoothing", "0.1"],
+        ["--augment", "none", "--frozen-epochs", "2", "--hidden", "8", "--patience", "1"],
+        ["--augment", "cutmix", "--frozen-epochs", "1", "--class-weights", "balanced"],
+    ],
+    ids=lambda more: more[1],
+)
+def test_two_processes_learn_as_one_does(
+    manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    assert cli.main(arguments(manifest, tmp_path / "two", *more)) in (0, 1)
+    two.delenv(MARK)
+    assert cli.main(arguments(manifest, tmp_path / "one", *more)) in (0, 1)
+    together, alone = history(tmp_path / "two"), history(tmp_path / "one")
+    assert together.shape == alone.shape
+    assert np.allclose(together, alone, rtol=2e-3, atol=1e-3)
+    ours, theirs = (runs.read(tmp_path / name) for name in ("two", "one"))
+    ours.files, ours.folder = theirs.files, theirs.folder
+    assert ours == theirs
+
+
+def test_weighted_rows_are_weighed_over_the_whole_batch(
+    manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch
+) -> None:
+    table = tables.read_path(manifest)
+    cells = [str(1 + row % 5) for row in range(len(table))]
+    tables.write_path(table.with_columns(weight=cells), tmp_path / "weighted.csv")
+    for name in ("two", "one"):
+        assert cli.main(arguments(tmp_path / "weighted.csv", tmp_path / name)) in (0, 1)
+        two.delenv(MARK, raising=False)
+    assert np.allclose(history(tmp_path / "two"), history(tmp_path / "one"), rtol=2e-3, atol=1e-3)
+
+
+def test_images_that_do_not_fit_into_memory_are_read_where_they_are_needed(
+    manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(arguments(manifest, tmp_path / "kept")) in (0, 1)
+    # All processes do as the one with the least memory.
+    two.setattr("leukctl.training.data._memory_bytes", lambda: 0)
+    assert cli.main(arguments(manifest, tmp_path / "anew")) in (0, 1)
+    assert (history(tmp_path / "kept") == history(tmp_path / "anew")).all()
+
+
+@pytest.mark.parametrize("first", [2, 1])
+def test_a_training_goes_on_with_another_number_of_processes(
+    manifest: Path,
+    tmp_path: Path,
+    two: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    first: int,
+) -> None:
+    run, more = tmp_path / "run", ("--frozen-epochs", "1", "--augment", "mixup")
+    save = Checkpoint.save
+
+    def interrupted(self: Checkpoint, state: object) -> None:
+        save(self, state)  # type: ignore[arg-type]
+        if len(self.record.epochs) == 2:
+            raise KeyboardInterrupt
+
+    if first == 1:
+        two.delenv(MARK)
+    with two.context() as patched:
+        patched.setattr(Checkpoint, "save", interrupted)
+        assert cli.main(arguments(manifest, run, *more)) == 130
+    assert runs.interrupted(run) == 2
+    assert capsys.readouterr().err.count("interrupted") == 1
+    two.setenv(MARK, "test") if first == 1 else two.delenv(MARK)
+    assert cli.main(["train", "--resume", str(run)]) in (0, 1)
+    said = capsys.readouterr().err
+    assert "2 processes of" in said
+    two.delenv(MARK, raising=False)
+    assert cli.main(arguments(manifest, tmp_path / "alone", *more)) in (0, 1)
+    assert np.allclose(history(run), history(tmp_path / "alone"), rtol=2e-3, atol=1e-3)
+
+
+def test_what_one_process_fails_of_is_said_once_and_costs_the_others_nothing(
+    manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = draw_squares(tmp_path / "broken", {"train": 40, "val": 2}, ("blue", "red"))
+    # The one that follows reads the second 32 images.
+    (tmp_path / "broken" / "train" / "red-0.png").write_bytes(b"no image")
+    run = tmp_path / "run"
+    assert cli.main(arguments(broken, run)) == 2
+    said = capsys.readouterr().err
+    assert said.count("leukctl: error: ") == 1
+    assert said.count("red-0.png") == 1
+    assert not run.exists()
+    assert cli.main(arguments(manifest, run, "--epochs", "1")) in (0, 1)
+
+
+def test_two_processes_predict_the_same_file(
+    manifest: Path,
+    trained: Path,
+    tmp_path: Path,
+    two: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = tables.read_path(manifest)
+    broken = [tmp_path / f"broken-{number}.png" for number in range(3)]
+    for path in broken:
+        path.write_bytes(b"no image")
+    paths = table.column("path")
+    # In the first batch, which one process has, and in the second, which the other has.
+    paths[1], paths[6], paths[7] = map(str, broken)
+    tables.write_path(table.with_columns(path=paths), tmp_path / "all.csv")
+    given = ["predict", str(trained), str(tmp_path / "all.csv"), "--batch-size", "5", "--tta"]
+    given += ["flips", "--device", "cpu", "-o"]
+    assert cli.main([*given, str(tmp_path / "two.csv")]) == 1
+    together = capsys.readouterr().err
+    two.delenv(MARK)
+    assert cli.main([*given, str(tmp_path / "one.csv")]) == 1
+    assert capsys.readouterr().err == together
+    for path in broken:
+        assert together.count(path.name) == 1
+    ours, theirs = (tables.read_path(tmp_path / f"{name}.csv") for name in ("two", "one"))
+    assert ours.column("path") == theirs.column("path")
+    assert ours.column("predicted") == theirs.column("predicted")
+    assert np.allclose(
+        np.array(ours.column("confidence"), float), np.array(theirs.column("confidence"), float)
+    )
+
+
+def test_a_process_that_is_killed_is_told_of() -> None:
+    with pytest.MonkeyPatch.context() as patch, followed(patch) as process:
+        patch.setenv(MARK, "test")
+        with (
+            pytest.raises(LeukctlError, match="lost, perhaps killed"),
+            distributed.together("lose", None, "cpu"),
+        ):
+            distributed.all_agree(True)
+        assert process.wait(30) == -signal.SIGKILL
+
+
+def torchrun(*given: str) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    line += ["--master-port", free_port(), "-m", "leukctl", *given]
+    return subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+
+
+def ours(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith("leukctl: error")]
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_an_interrupt_leaves_what_can_go_on(
+    manifest: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = torchrun(*arguments(manifest, run, "--epochs", "1000", "--patience", "0"))
+    state = run / "checkpoint" / "state.json"
+    until = time.monotonic() + 60
+    while not (state.exists() and json.loads(state.read_text())["epochs"]):
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert ours(said) == ["leukctl: error: interrupted"]
+    assert "forcefully" not in said  # none had to be killed
+    kept = runs.interrupted(run)
+    assert kept >= 1
+    assert json.loads(state.read_text())["compute"]["processes"] == 2
+    again = torchrun(*arguments(manifest, run))
+    _, said = again.communicate(timeout=60)
+    assert len(ours(said)) == 1
+    assert "--resume" in ours(said)[0]
+    assert runs.interrupted(run) == kept
