@@ -146,7 +146,6 @@ def ensemble(
           --min-coverage 0.9 --search-table search.csv > ensemble.csv
     """
     from leukctl import ensembling, predictions, tables
-    from leukctl.ensembling import summary
 
     wishes = ensembles.Wishes(
         method, weights, threshold, below, search, metric, min_coverage, fit_on
@@ -157,7 +156,7 @@ def ensemble(
     plan = ensembles.plan(wishes, aligned)
     with streams.progress("search", len(plan.sets or ()), "weight sets") as advance:
         made = ensembling.make(aligned, plan, advance)
-    found = summary.figures(aligned, made, split, positive, ensembles.points(plan))
+    found = ensembles.figures(aligned, made, plan, extras, split, positive)
     ensemble_notes.tell(aligned, plan, made, found)
     status = ensembles.write_extras(extras, plan, made, found, aligned, root)
     with streams.open_output(output) as stream:

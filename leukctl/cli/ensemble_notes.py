@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_SETTINGS = 10  # of a search that are shown; its table has all
 MOST_PAIRS = 10
+MOST_LETTERS = 24  # of the models' names, above their weights
 
 
 def tell(models: "Sequence[Predictions]", plan: "Plan", made: "Made", found: "Figures") -> None:
@@ -42,7 +43,7 @@ def tell(models: "Sequence[Predictions]", plan: "Plan", made: "Made", found: "Fi
 
 
 def _tell_setting(models: "Sequence[Predictions]", plan: "Plan", made: "Made") -> None:
-    parts = [] if made.search is None else ["chosen"]
+    parts = []
     if made.weights is not None and plan.method != "mean":
         given = zip(models, made.weights, strict=True)
         parts.append("weights " + ", ".join(f"{model.name} {weight:g}" for model, weight in given))
@@ -51,7 +52,7 @@ def _tell_setting(models: "Sequence[Predictions]", plan: "Plan", made: "Made") -
     elif made.search is not None:
         parts.append("no threshold")
     if parts:
-        streams.note("; ".join(parts))
+        streams.note(("chosen: " if made.search is not None else "") + "; ".join(parts))
     silent = int((made.predictions.predicted < 0).sum())
     unsure = made.threshold is not None and int(
         (made.mixture.answers(made.threshold) < 0).sum() - (made.mixture.best < 0).sum()
@@ -85,7 +86,9 @@ def _tell_search(search: "Search") -> None:
                 *(_number(float(search.scores[name][place])) for name in metrics),
             ]
         )
-    streams.note(streams.text_table(["weights", "threshold", *map(_short, metrics)], rows))
+    names = ",".join(search.names)
+    weights = names if len(names) <= MOST_LETTERS else "weights"
+    streams.note(streams.text_table([weights, "threshold", *map(_short, metrics)], rows))
     if count > MOST_SETTINGS:
         streams.note(f"and {count - MOST_SETTINGS} more, which --search-table writes")
 
@@ -119,6 +122,7 @@ def _points_table(points: list[dict[str, Any]]) -> str:
     rows = [
         [f"{point['threshold']:g}", _number(point["coverage"]), _number(point["risk"])]
         for point in points
+        if point["answered"]
     ]
     return streams.text_table(["threshold", "coverage", "risk"], rows)
 

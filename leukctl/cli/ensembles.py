@@ -46,6 +46,11 @@ class Extras:
     search_table: Path | None
     summary_json: Path | None
 
+    @property
+    def audits(self) -> bool:
+        """Whether the corrections are asked for."""
+        return self.corrections is not None or self.copy_images is not None
+
 
 def check(
     models: Sequence[Path],
@@ -78,7 +83,7 @@ def check(
         (
             "--positive",
             positive is not None,
-            extras.corrections is not None or extras.copy_images is not None,
+            extras.audits,
             "--corrections or --copy-images",
         ),
         (
@@ -218,12 +223,26 @@ def _sets(text: str, models: "Sequence[Predictions]") -> list[tuple[float, ...]]
     return weight_sets.named(text, len(names))
 
 
-def points(plan: "Plan") -> list[float]:
-    """Return the thresholds of the coverage-risk points: those asked for, and some more."""
-    from leukctl.ensembling import diversity
+def figures(
+    models: "Sequence[Predictions]",
+    made: "Made",
+    plan: "Plan",
+    extras: Extras,
+    split: str | None,
+    positive: str | None,
+) -> "Figures":
+    """Return the figures of the labeled images of ``split``.
+
+    Raises :class:`InputError` where corrections are asked for and no image has a label.
+    """
+    from leukctl.ensembling import diversity, summary
 
     asked = [threshold for threshold in plan.thresholds if threshold is not None]
-    return sorted({*asked, *diversity.DEFAULT_THRESHOLDS})
+    points = sorted({*asked, *diversity.DEFAULT_THRESHOLDS})
+    found = summary.figures(models, made, split, positive, points)
+    if found.mixed is None and extras.audits:
+        raise InputError("no row has a label, so nothing is known to be corrected")
+    return found
 
 
 def write_extras(
@@ -241,9 +260,7 @@ def write_extras(
     status = ExitStatus.DONE
     if extras.search_table is not None and made.search is not None:
         tables.write_path(searching.to_table(made.search), extras.search_table)
-    if extras.corrections is not None or extras.copy_images is not None:
-        if found.mixed is None:
-            raise InputError("no row has a label, so nothing is known to be corrected")
+    if found.mixed is not None and extras.audits:
         table = corrections.to_table(found.changes, found.models, found.mixed)
         if extras.corrections is not None:
             tables.write_path(table, extras.corrections)
