@@ -49,8 +49,8 @@ def asked(option: str, value: Path | int | None) -> bool:
 
     What stands in the environment is a wish for all the calls that it means something to.
     """
-    standing = os.environ.get(f"LEUKCTL_{option.upper()}", "")
-    return value is not None and str(value) != str(Path(standing))
+    standing = os.environ.get(f"LEUKCTL_{option.upper()}")
+    return value is not None and (not standing or str(value) != str(Path(standing)))
 
 
 def _is_manifest(path: Path) -> bool:
