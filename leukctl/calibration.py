@@ -224,6 +224,15 @@ def read(run: Run) -> Calibration:
     return found
 
 
+def holds(run: Run) -> bool:
+    """Tell whether a run has a calibration that fits its weights."""
+    try:
+        read(run)
+    except InputError:
+        return False
+    return True
+
+
 def _checked(content: Mapping[str, Any]) -> Calibration:
     found = Calibration(
         content["temperature"],

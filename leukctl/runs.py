@@ -117,8 +117,9 @@ def check_free(folder: Path, force: bool) -> None:
         raise UsageError(f"{folder} holds a finished run; --force replaces it")
     if not force and (epochs := interrupted(folder)):
         raise UsageError(
-            f"{folder} holds a run that was interrupted after {epochs} epochs; --resume {folder} "
-            "goes on with it, --force starts anew"
+            f"{folder} holds a run that was interrupted after {epochs} "
+            f"epoch{'' if epochs == 1 else 's'}; --resume {folder} goes on with it, --force starts "
+            "anew"
         )
     there = {item.name for item in folder.iterdir()} if folder.exists() else set()
     there = {name for name in there if not name.startswith(".")}

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import many, write_predictions, write_run
+from fakes import draw_squares, many, write_predictions, write_run
 
 from leukctl import calibration, cli, runs
 from leukctl.predictions import Predictions
+from leukctl.training.checkpoints import Checkpoint
 
 
 def overconfident() -> Predictions:
@@ -26,7 +27,7 @@ def fused(trained: Path, squares: Path, tmp_path_factory: pytest.TempPathFactory
     """A fusion of one trained network with itself."""
     folder = tmp_path_factory.mktemp("fused") / "fused"
     arguments = ["fuse", str(squares), "--runs", f"{trained},{trained}", "-q", "-o", str(folder)]
-    assert cli.main([*arguments, "--trees", "5", "--depth", "2"]) == 0
+    assert cli.main([*arguments, "--set", "n_estimators=5", "--set", "max_depth=2"]) == 0
     return folder
 
 
@@ -131,6 +132,90 @@ def test_predictions_alone_cannot_be_calibrated(
     path = write_predictions(overconfident(), tmp_path / "p.csv")
     assert cli.main(["report", str(path), "--calibrate"]) == 2
     assert "--calibrate needs a run folder" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of squares of which some have the other's label."""
+    folder = tmp_path_factory.mktemp("doubtful")
+    squares = draw_squares(folder, {"train": 12, "val": 12, "test": 4}, ("blue", "red"))
+    lines = squares.read_text().splitlines()
+    for place in range(1, len(lines), 5):
+        path, label, split = lines[place].rsplit(",", 2)
+        lines[place] = f"{path},{'red' if label == 'blue' else 'blue'},{split}"
+    squares.write_text("\n".join(lines) + "\n")
+    return squares
+
+
+def training(manifest: Path, run: Path, *more: str) -> list[str]:
+    given = ["train", str(manifest), "--backbone", "standard_cnn", "--input-size", "32"]
+    # So few epochs may well end in a collapse, which is status 1 and keeps nothing from a fit.
+    given += ["--epochs", "6", "--batch-size", "8", "--augment", "none", "--device", "cpu"]
+    return [*given, "-o", str(run), *more]
+
+
+def test_train_fits_what_report_does_whether_interrupted_or_not(
+    doubtful: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert cli.main(training(doubtful, whole, "--calibrate")) in (0, 1)
+    kept = (whole / runs.CALIBRATION).read_bytes()
+    assert json.loads(kept)["fitted_on"] == 24
+    (whole / runs.CALIBRATION).unlink()
+    assert cli.main(["report", str(whole), "--calibrate"]) == 0
+    assert (whole / runs.CALIBRATION).read_bytes() == kept
+    save = Checkpoint.save
+
+    def saves(self: Checkpoint, state: object) -> None:
+        save(self, state)  # type: ignore[arg-type]
+        if len(self.record.epochs) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", saves)
+        assert cli.main(training(doubtful, cut, "--calibrate")) == 130
+    assert cli.main(["train", "--resume", str(cut)]) in (0, 1)
+    assert (cut / runs.CALIBRATION).read_bytes() == kept
+    # And a run that lacks one gets it, with nothing trained anew.
+    (cut / runs.CALIBRATION).unlink()
+    assert cli.main(["train", "--resume", str(cut), "--calibrate"]) in (0, 1)
+    assert (cut / runs.CALIBRATION).read_bytes() == kept
+
+
+def test_runs_of_a_grid_that_are_done_are_calibrated_when_that_is_asked_for(
+    doubtful: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = training(doubtful, tmp_path / "runs", "--optimizer", "adam,adamw")
+    assert cli.main(line) in (0, 1)
+    assert not [*tmp_path.rglob(runs.CALIBRATION)]
+    capsys.readouterr()
+    assert cli.main([*line, "--calibrate"]) in (0, 1)
+    assert capsys.readouterr().err.count("done already") == 2
+    assert len([*tmp_path.rglob(runs.CALIBRATION)]) == 2
+
+
+def test_folds_are_calibrated_each_for_itself(doubtful: Path, tmp_path: Path) -> None:
+    lines = doubtful.read_text().splitlines()
+    folds = [",".join([*line.rsplit(",", 1)[:1], str(i % 2)]) for i, line in enumerate(lines[1:])]
+    manifest = tmp_path / "folds.csv"
+    manifest.write_text("path,label,fold\n" + "\n".join(folds) + "\n")
+    line = training(manifest, tmp_path / "cv", "--cross-validate", "--val-from-train", "50")
+    assert cli.main([*line, "--calibrate"]) in (0, 1)
+    found = sorted(path.parent.name for path in tmp_path.rglob(runs.CALIBRATION))
+    assert found == ["fold-0", "fold-1"]
+    assert cli.main(["report", str(tmp_path / "cv"), "--calibrate"]) == 2
+
+
+def test_a_training_that_cannot_be_calibrated_is_whole_and_says_so(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    more = ("--epochs", "8", "--calibrate", "-q")
+    assert cli.main(training(squares, run, *more)) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"leukctl: error: not calibrated: {run}: 8 labeled val images")
+    assert runs.is_run(run)
+    assert not (run / runs.CALIBRATION).exists()
 
 
 def test_a_calibration_of_other_weights_is_not_shown(

@@ -102,6 +102,10 @@ def test_other_options_or_another_manifest_are_refused_before_anything_is_traine
 ) -> None:
     assert cli.main([*arguments(squares, grid, "--lr", "0.5"), "-q"]) == 2
     assert "was trained with lr 0.001, not 0.5; --force" in capsys.readouterr().err
+    assert cli.main([*arguments(squares, grid, "--epochs", "9"), "-q"]) == 2
+    run = grid / "standard_cnn-none-adam"
+    further = f"--resume {run} --epochs 9 goes on with it, --force trains it anew"
+    assert further in capsys.readouterr().err
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(squares.read_text().replace(",test\n", ",\n", 1))
     assert cli.main([*arguments(manifest, grid), "-q"]) == 2

@@ -10,10 +10,11 @@ from trainings import train
 
 from leukctl import backbones, catalog, cli, files, manifest, runs, tables
 from leukctl.balancing import weights as row_weights
+from leukctl.cli import streams, training_runs
 from leukctl.errors import UsageError
 from leukctl.reporting import figures
 from leukctl.runtime import torch
-from leukctl.training import Options, augment, choices, optimizers, schedules
+from leukctl.training import Options, Outcome, augment, choices, optimizers, schedules
 from leukctl.training.loop import Trainer
 from leukctl.training.loss import Split, accumulated, soft_targets
 from leukctl.training.schedules import Schedule, Watch
@@ -343,8 +344,18 @@ def test_run_json_holds_what_was_resolved(squares: Path, tmp_path: Path) -> None
     assert (kept["epochs"], kept["label_smoothing"], kept["frozen_weight_decay"]) == (1, 0.1, 1e-4)
 
 
-def test_a_gap_between_train_and_val_is_told(
-    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+@pytest.mark.parametrize(
+    ("gap", "said"),
+    [
+        (0.15, "macro F1 is 15.0 points higher on train than on val"),
+        (-0.01, "macro F1 is 1.0 point lower on train than on val"),
+        (0.0, None),
+        (-0.0004, None),
+        (None, None),
+    ],
+)
+def test_a_gap_between_train_and_val_is_told_where_there_is_one(
+    gap: float | None, said: str | None, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:
     from leukctl import results
 
@@ -352,10 +363,13 @@ def test_a_gap_between_train_and_val_is_told(
                            (("train", 0.9), ("val", 0.75))}}  # fmt: skip
     assert results.gap(document) == pytest.approx(0.15)
     assert results.gap({"splits": {"train": document["splits"]["train"]}}) is None
-    monkeypatch.setattr(results, "gap", lambda document: 0.15)
-    arguments = ["train", str(squares), "--backbone", "standard_cnn", "--input-size", "32"]
-    cli.main([*arguments, "--epochs", "1", "-o", str(tmp_path / "run")])
-    assert "macro F1 is 15.0 points higher on train than on val" in capsys.readouterr().err
+    monkeypatch.setattr(results, "gap", lambda document: gap)
+    monkeypatch.setattr(streams.verbosity, "quiet", False)
+    outcome = Outcome({"splits": {}}, 1, 1, None, None, 10.0)
+    assert training_runs.say(outcome, Path("run"), calibrate=False) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "macro F1 is" in line]
+    assert len(lines) == int(said is not None)
+    assert said is None or said in lines[0]
 
 
 def test_a_loss_that_breaks_later_keeps_the_last_good_state_and_ends_with_status_1(

@@ -66,6 +66,19 @@ def cut_off(
         assert cli.main(arguments(manifest, run, *more)) == 130
 
 
+def test_the_rate_is_that_of_the_epochs_of_this_process(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    cut_off(squares, run, monkeypatch, 2)
+    files.write_json(run / "checkpoint" / "environment.json", {"epoch_seconds": [1e6, 1e6]})
+    assert cli.main(["train", "--resume", str(run)]) in (0, 1)
+    told = files.read_json(run / runs.ENVIRONMENT)
+    assert told["epoch_seconds"][:2] == [1e6, 1e6]
+    own = told["epoch_seconds"][2:]
+    assert told["images_per_s"] == pytest.approx(24 * len(own) / sum(own), rel=0.01)
+
+
 @pytest.mark.parametrize("after", [1, 2, 3, 5])
 def test_a_resumed_training_ends_as_one_that_was_never_interrupted(
     squares: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
@@ -314,7 +327,7 @@ def test_what_would_be_another_training_is_refused(
     assert "has 3; they may be raised only" in refused(capsys, *resume, "--epochs", "2")
     assert "leave out -o" in refused(capsys, *resume, "-o", str(tmp_path / "other"))
     assert "--force does not go with" in refused(capsys, *resume, "--force")
-    assert "interrupted after 1 epochs" in refused(capsys, *arguments(squares, run))
+    assert "interrupted after 1 epoch; --resume" in refused(capsys, *arguments(squares, run))
     # What it began with may be said again.
     assert cli.main([*arguments(squares, run), "--resume", str(run)]) in (0, 1)
     assert digests(run) == digests(whole)

@@ -7,6 +7,7 @@ from fakes import draw_squares
 
 from leukctl import cli, manifest, runs
 from leukctl.cli import streams, training_runs
+from leukctl.training import checking, data
 from leukctl.training.loop import Trainer
 from leukctl.training.loss import DivergedError
 
@@ -65,14 +66,58 @@ def test_a_divergence_is_told_whenever_the_run_is_asked_for(
         assert cli.main(["train", "--resume", str(run)]) == 1
 
 
-def test_an_image_that_fails_after_the_last_epoch_costs_no_epoch(
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_an_image_that_cannot_be_read_is_named_before_the_first_epoch(
+    split: str,
+    in_memory: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(data, "_CACHE_SHARE", data._CACHE_SHARE if in_memory else 0)
+    squares = draw_squares(tmp_path, {"train": 4, "val": 2, "test": 2}, ("blue", "red"))
+    broken = tmp_path / split / "red-1.png"
+    broken.write_bytes(b"no image" + broken.read_bytes())
+    assert cli.main(arguments(squares, tmp_path / "run", "--epochs", "2")) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"leukctl: error: {broken}: not an image, or of a format that is not read"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_test_image_that_is_cut_off_is_named_before_the_first_epoch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    squares = draw_squares(tmp_path, {"train": 4, "val": 2, "test": 2}, ("blue", "red"))
+    broken = tmp_path / "test" / "red-1.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    assert cli.main(arguments(squares, tmp_path / "run", "--epochs", "2")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"leukctl: error: {broken}: ")
+
+
+def test_not_even_quiet_hides_why_the_status_is_one(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments(squares, tmp_path / "run", "--epochs", "1", "-q")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("leukctl: error: the model has collapsed: it calls every val image ")
+
+
+def test_an_image_that_fails_after_the_last_epoch_costs_no_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     squares = draw_squares(tmp_path, {"train": 4, "val": 2, "test": 1}, ("blue", "red"))
     broken, run = tmp_path / "test" / "red-0.png", tmp_path / "run"
     whole = broken.read_bytes()
-    broken.write_bytes(b"no image")
-    assert cli.main(arguments(squares, run, "--epochs", "2")) == 2
+
+    def breaks(*given: object) -> None:
+        """Let the image go bad when it has just been looked at."""
+        broken.write_bytes(b"no image")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "check", breaks)
+        assert cli.main(arguments(squares, run, "--epochs", "2")) == 2
     assert f"2 epochs are kept; leukctl train --resume {run} goes on" in capsys.readouterr().err
     broken.write_bytes(whole)
     assert cli.main(["train", "--resume", str(run)]) in (0, 1)

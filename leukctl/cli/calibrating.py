@@ -49,7 +49,7 @@ def _keep(found: "Calibration", folder: Path) -> None:
     from leukctl import calibration
 
     calibration.write(found, folder)
-    images = "1 val image" if found.fitted_on == 1 else f"{found.fitted_on} val images"
+    images = streams.counted(found.fitted_on, "val image")
     streams.note(f"{folder}: temperature {found.temperature:.4g}, fitted on {images}")
     for split, quality in found.splits.items():
         streams.note(
@@ -58,9 +58,10 @@ def _keep(found: "Calibration", folder: Path) -> None:
             f"{quality.log_loss_after:.4f} calibrated"
         )
     if found.left_out:
+        left_out = streams.counted(found.left_out, "val image")
         streams.warn(
-            f"{folder}: {found.left_out} of the val images gave their own class a probability of "
-            "0, which no temperature mends; the fit leaves them out"
+            f"{folder}: the fit leaves out {left_out} whose own class has a probability of 0, "
+            "which no temperature mends"
         )
     if found.fitted_on < calibration.FEW:
         streams.warn(f"{folder}: a temperature of {images} only is uncertain")

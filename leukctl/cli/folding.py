@@ -59,11 +59,12 @@ def run(job: Job, chosen: "Options", force: bool) -> int:
 
     folds = crossvalidation.folds(job.table)
     if outside := crossvalidation.outside(job.table):
-        streams.note(f"{outside} rows without a fold or a label take no part")
+        streams.note(f"taking no part: {streams.counted(outside, 'row')} without a fold or a label")
     shared = splits.crossing(job.table.column("subject", ""), job.table.column("fold"))
     if shared:
         streams.warn(
-            f"{shared} subjects stand in several folds: the scores are not those of unseen patients"
+            f"in several folds: {streams.counted(shared, 'subject')}; the scores are not those of "
+            "unseen patients"
         )
     states = [
         training_runs.run_or_skip(_of_fold(job, fold), with_fold(chosen, fold), force)

@@ -242,3 +242,11 @@ Tensorboard = Annotated[
         "tensorboard --logdir; needs leukctl[tensorboard].",
     ),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="At the end fit a temperature on val, for predict --calibrated; report RUN "
+        "--calibrate does it later.",
+    ),
+]

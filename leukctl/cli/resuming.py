@@ -26,8 +26,8 @@ Resume = Annotated[
 
 # What may differ from the first time, or is looked at elsewhere.
 _FREE = {
-    *("resume", "epochs", "manifest", "output", "root", "workers", "tensorboard"),
-    *("quiet", "verbose", "debug"),
+    *("resume", "epochs", "calibrate", "manifest", "output", "root", "workers"),
+    *("tensorboard", "quiet", "verbose", "debug"),
 }
 
 
@@ -57,12 +57,13 @@ def resume(
     record = _record(run)
     _check_same(run, record, given)
     epochs = given.get("epochs")
+    calibrate = bool(record.options.get("calibrate") or given.get("calibrate"))
     if record.finished and (epochs is None or epochs == record.options["epochs"]):
         streams.note(
-            f"{run} is finished after {len(record.epochs)} epochs; an --epochs above "
-            f"{record.options['epochs']} goes on with it"
+            f"{run} is finished after {streams.counted(len(record.epochs), 'epoch')}; an --epochs "
+            f"above {record.options['epochs']} goes on with it"
         )
-        return training_runs.say_again(run)
+        return training_runs.say_again(run, calibrate)
     table = _manifest(run, record, given.get("manifest"))
     root = root if root is not None or record.source.root is None else Path(record.source.root)
     kept = record.options
@@ -80,6 +81,7 @@ def resume(
     chosen = _options(run, record)
     if epochs is not None:
         chosen.epochs = _raised(run, record, epochs)
+    chosen.calibrate = calibrate
     precision = "auto" if record.compute.get("auto") else record.compute["precision"]
     compute = runtime.compute(record.compute["device"], precision, workers)
     before, now = record.compute, _threads(launch.processes(), torch.get_num_threads())
@@ -96,7 +98,7 @@ def resume(
     outcome = training_runs.run(job, chosen, record)
     if record.epochs and outcome.epochs == len(record.epochs):
         streams.note(f"{run}: no epoch was left to train")
-    return training_runs.say(outcome, run)
+    return training_runs.say(outcome, run, calibrate)
 
 
 def _threads(processes: int, threads: int) -> str:

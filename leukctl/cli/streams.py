@@ -59,12 +59,21 @@ def detail(message: str) -> None:
         _say(message)
 
 
+def counted(count: int, noun: str, several: str | None = None) -> str:
+    """Return ``1 image`` or ``2 images``.
+
+    >>> counted(1, "class", "classes"), counted(0, "row")
+    ('1 class', '0 rows')
+    """
+    return f"{count} {noun if count == 1 else several or f'{noun}s'}"
+
+
 def note_scores(metrics: dict[str, Any], folder: Path) -> None:
     """Print a finished run's scores, a line a split."""
     for name, scores in metrics["splits"].items():
         note(
             f"{folder} {name}: accuracy {scores['accuracy']['value']:.4f}, "
-            f"macro F1 {scores['f1_macro']['value']:.4f}, {scores['n']} images"
+            f"macro F1 {scores['f1_macro']['value']:.4f}, {counted(scores['n'], 'image')}"
         )
 
 

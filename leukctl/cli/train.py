@@ -69,7 +69,9 @@ def train(
         typer.Option(
             metavar="PIXELS",
             min=16,
-            help="Width and height of the network's input.",
+            max=1024,
+            help="Width and height of the network's input. Cells are pictured at 120 to 600 "
+            "pixels, and memory grows with the square.",
             show_default="what its weights are for",
         ),
     ] = None,
@@ -95,6 +97,7 @@ def train(
     label_smoothing: learning.LabelSmoothing = None,
     class_weights: learning.ClassWeights = None,
     val_from_train: learning.ValFromTrain = None,
+    calibrate: learning.Calibrate = False,
     tensorboard: learning.Tensorboard = False,
     seed: options.Seed = 0,
     root: options.Root = None,
@@ -108,7 +111,7 @@ def train(
     First the head alone on a frozen backbone, then head and backbone. The state with the best macro
     F1 on val is kept, and test is looked at once, at the end. The run folder holds the model, its
     predictions, metrics and figures; run.json has every option as it was resolved. Exit status 1:
-    the model collapsed to one class, or its loss became NaN.
+    the model collapsed to one class, its loss became NaN, or --calibrate found no temperature.
 
     A column weight, as balance writes it, weighs train rows in the loss; a row of weight 0 is not
     learned from. --val-from-train keeps subjects together, or what the column group has together.
@@ -209,6 +212,7 @@ def train(
         "dropout": dropout,
         "label_smoothing": label_smoothing,
         "class_weights": class_weights,
+        "calibrate": calibrate,
         "seed": seed,
     }
     planned = []
@@ -228,4 +232,4 @@ def train(
     if cross_validate:
         folding.check(job, planned[0], force)
         return folding.run(job, planned[0], force)
-    return training_runs.say(training_runs.run(job, planned[0]), output)
+    return training_runs.say(training_runs.run(job, planned[0]), output, calibrate)

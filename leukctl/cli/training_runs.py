@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukctl import files
-from leukctl.cli import inputs, streams
+from leukctl.cli import calibrating, inputs, streams
 from leukctl.errors import ExitStatus, InputError, LeukctlError, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def _with_val(table: "Table", percent: float | None, seed: int) -> "Table":
     streams.note(f"val cut from train by {made.unit.name}, stratified by label:")
     streams.note(streams.text_table(*splits.grid(made, splits.Plan(seed=seed))))
     if lost:
-        streams.note(f"{lost} rows that balance added are left out: their images came into val")
+        rows = streams.counted(lost, "row")
+        streams.note(f"left out, since their images came into val: {rows} that balance added")
     for text in made.warnings:
         streams.warn(text)
     return table
@@ -137,11 +138,17 @@ def _compute(job: Job) -> "dict[str, Any]":
 
 def _check_same(job: Job, wanted: "dict[str, Any]", found: "dict[str, Any]") -> None:
     for name, value in json.loads(files.to_json(wanted)).items():
+        if name == "calibrate":  # it changes nothing in what was trained
+            continue
         if found.get(name) != value:
             what = "another manifest" if name == "manifest" else f"{name} {found.get(name)}"
+            before = found.get(name)
+            raised = name == "epochs" and isinstance(before, int) and value > before
+            further = f"--resume {job.folder} --epochs {value} goes on with it, " if raised else ""
             raise UsageError(
                 f"{job.folder} was trained with {what}"
-                f"{'' if name == 'manifest' else f', not {value}'}; --force trains it anew"
+                f"{'' if name == 'manifest' else f', not {value}'}; {further}"
+                "--force trains it anew"
             )
 
 
@@ -150,7 +157,7 @@ def run_or_skip(job: Job, chosen: "Options", force: bool) -> int:
     done, past = standing(job, chosen, force)
     if done:
         streams.note(f"{job.folder}: done already")
-        return say_again(job.folder)
+        return say_again(job.folder, chosen.calibrate)
     if past is not None:
         from leukctl import runs
 
@@ -166,7 +173,7 @@ def run_or_skip(job: Job, chosen: "Options", force: bool) -> int:
             chosen.fold,
         )
         job = replace(job, table=table, prepared=True)
-    return say(run(job, chosen, past), job.folder)
+    return say(run(job, chosen, past), job.folder, chosen.calibrate)
 
 
 def run(job: Job, chosen: "Options", past: "Record | None" = None) -> "Outcome":
@@ -203,7 +210,8 @@ def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, SystemExit, LeukctlError):
         if epochs := runs.interrupted(folder):
-            streams.note(f"{epochs} epochs are kept; leukctl train --resume {folder} goes on")
+            kept = f"{streams.counted(epochs, 'epoch')} {'is' if epochs == 1 else 'are'} kept"
+            streams.note(f"{kept}; leukctl train --resume {folder} goes on")
         raise
 
 
@@ -215,29 +223,36 @@ def _say_epoch(epoch: "Epoch") -> None:
     )
 
 
-def say(outcome: "Outcome", folder: Path) -> int:
-    """Say how a training ended, and return the status that it ends with."""
+def say(outcome: "Outcome", folder: Path, calibrate: bool) -> int:
+    """Say how a training ended, calibrate it if asked to, and return the status to end with."""
     streams.note_scores(outcome.metrics, folder)
-    streams.note(
-        f"{folder}: epoch {outcome.best_epoch} of {outcome.epochs} kept, "
-        f"trained at {outcome.images_per_s:.0f} images/s"
-    )
+    rate = f", trained at {outcome.images_per_s:.0f} images/s" if outcome.images_per_s else ""
+    streams.note(f"{folder}: epoch {outcome.best_epoch} of {outcome.epochs} kept{rate}")
     _say_gap(outcome)
-    return _say_found(outcome)
+    status = _say_found(outcome)
+    return calibrating.trained(folder, status) if calibrate else status
 
 
-def say_again(folder: Path) -> int:
-    """Say what was found when the run in ``folder`` was trained; return the status of then."""
-    from leukctl import runs
+def say_again(folder: Path, calibrate: bool) -> int:
+    """Say what was found when the run in ``folder`` was trained; return the status of then.
 
-    return _say_found(runs.read(folder, verify=False))
+    A run that should be calibrated and is not yet, is now.
+    """
+    from leukctl import calibration, runs
+
+    found = runs.read(folder, verify=False)
+    status = _say_found(found)
+    if calibrate and not calibration.holds(found):
+        return calibrating.trained(folder, status)
+    return status
 
 
 def _say_found(ended: "Outcome | Run") -> int:
+    """Say why the status is 1, where it is; not even -q hides that."""
     if ended.diverged is not None:
-        streams.warn(f"training stopped: {ended.diverged}; the last good state is kept")
+        streams.error(f"training stopped: {ended.diverged}; the last good state is kept")
     if ended.collapsed is not None:
-        streams.warn(f"the model has collapsed: it calls every val image {ended.collapsed!r}")
+        streams.error(f"the model has collapsed: it calls every val image {ended.collapsed!r}")
     is_found = ended.diverged is not None or ended.collapsed is not None
     return ExitStatus.FOUND if is_found else ExitStatus.DONE
 
@@ -246,9 +261,10 @@ def _say_gap(outcome: "Outcome") -> None:
     from leukctl import results
 
     gap = results.gap(outcome.metrics)
-    if gap is None:
+    if gap is None or (shown := f"{abs(100 * gap):.1f}") == "0.0":
         return
-    text = f"macro F1 is {abs(100 * gap):.1f} points {'higher' if gap >= 0 else 'lower'} on train"
+    points = "point" if shown == "1.0" else "points"
+    text = f"macro F1 is {shown} {points} {'higher' if gap > 0 else 'lower'} on train"
     if gap > _WIDE_GAP:
         streams.warn(f"{text} than on val: the model has learned train by heart")
     else:

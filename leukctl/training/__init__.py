@@ -36,7 +36,7 @@ class Outcome:
         epochs: that were run.
         collapsed: the one class that the model always answers with, None where it does not.
         diverged: why training stopped before its end, None where it did not.
-        images_per_s: trained on, over both stages.
+        images_per_s: trained on by this process, over both stages; None where no epoch was left.
     """
 
     metrics: dict[str, Any]
@@ -44,7 +44,7 @@ class Outcome:
     epochs: int
     collapsed: str | None
     diverged: str | None
-    images_per_s: float
+    images_per_s: float | None
 
 
 def train(
@@ -126,7 +126,8 @@ def train(
         if drawn is not None:
             drawn.close()
     seconds = [round(epoch.seconds, 3) for epoch in done.epochs]
-    rate = len(work.splits[0].store) * len(seconds) / max(sum(seconds), 1e-9)
+    own = seconds[len(state.epochs) if state is not None else 0 :]
+    rate = len(work.splits[0].store) * len(own) / max(sum(own), 1e-9) if own else None
     run.collapsed, run.diverged = results.collapsed(done.answers), done.diverged
     environment = runs.environment(
         started,
@@ -135,7 +136,7 @@ def train(
         epoch_seconds=seconds,
         checkpoint_seconds=round(checkpoint.seconds, 3),
         resumed_after_epochs=len(state.epochs) if state is not None else None,
-        images_per_s=round(rate, 2),
+        images_per_s=round(rate, 2) if rate is not None else None,
         processes=launch.processes(),
     )
     with runs.fresh(folder, keep_checkpoint=True) as new:

@@ -41,6 +41,11 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether :meth:`preload` has read all images."""
+        return self._pixels is not None
+
     def preload(self, on_progress: Callable[[int], None] = lambda step: None) -> None:
         """Read all images into memory if they fit there."""
         share = _CACHE_SHARE / processes_here()

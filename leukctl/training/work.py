@@ -18,6 +18,7 @@ from leukctl.runs import BackboneSpec, Run
 from leukctl.runtime import Compute
 from leukctl.tables import Table
 from leukctl.tensors import Reader
+from leukctl.training import checking
 from leukctl.training.checkpoints import load
 from leukctl.training.data import ImageStore
 from leukctl.training.ending import evaluate
@@ -140,6 +141,8 @@ def do(work: Work, past: State | None, keep: Keep, on_progress: Progress) -> Don
 def _do(work: Work, past: State | None, keep: Keep, on_progress: Progress) -> Done:
     distributed.share_state(work.network)
     trainer = _trainer(work, on_progress)
+    stores = [split.store for split in work.splits]
+    checking.check(work.table, stores, work.read, work.root, on_progress)
     epochs, diverged = _run(trainer, work.options, past, keep)
     model = NetworkPredictor(work.run, work.network, work.compute)
     size = work.options.batch_size
