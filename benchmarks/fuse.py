@@ -2,7 +2,7 @@
 
     python benchmarks/fuse.py extract IMAGES_FOLDER BACKBONE WEIGHTS_FOLDER
     python benchmarks/fuse.py classify FEATURES_FOLDER [--folds N]
-    python benchmarks/fuse.py second MANIFEST RUN,RUN
+    python benchmarks/fuse.py second MANIFEST BACKBONE WEIGHTS_FOLDER
 
 ``extract``: PNG files to features on disk, with their digests, against the loop that a user would
 write (timm, a DataLoader with Pillow and torchvision) and against the bare network, folded and
@@ -119,18 +119,21 @@ def classify(given: argparse.Namespace) -> None:
         "svm, scikit-learn": theirs(vectors),
     }
     splits = StratifiedKFold(10, shuffle=True, random_state=0).split(values, y)
-    times: dict[str, list[float]] = {way: [] for way in ways}
+    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     scores: dict[str, list[float]] = {way: [] for way in ways}
     for train, test in list(splits)[: given.folds]:
         for way, fit in ways.items():
-            started = time.perf_counter()
+            started = time.perf_counter(), time.process_time()
             answer = fit(values[train], y[train])(values[test]).argmax(axis=1)
-            times[way].append(time.perf_counter() - started)
+            times[way].append((time.perf_counter() - started[0], time.process_time() - started[1]))
             scores[way].append(balanced_accuracy_score(y[test], answer))
     print(f"{values.shape[0]} x {values.shape[1]}, {given.folds} of 10 folds")
     for way in ways:
-        seconds, score = statistics.median(times[way]), np.mean(scores[way])
-        print(f"{way:26s} {seconds:8.2f} s a fold, balanced accuracy {score:.4f}")
+        clock, processor = np.median(times[way], axis=0)
+        print(
+            f"{way:26s} {clock:8.2f} s a fold, {processor:8.2f} s of processors, "
+            f"balanced accuracy {np.mean(scores[way]):.4f}"
+        )
 
 
 def second(given: argparse.Namespace) -> None:
@@ -138,7 +141,8 @@ def second(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("logreg", "random-forest"):
             command = [sys.executable, "-m", "leukctl", "fuse", str(given.manifest), "-q"]
-            command += ["--runs", given.runs, "--classifier", name, "--features", f"{folder}/f"]
+            command += ["--backbones", given.backbone, "--weights", str(given.weights)]
+            command += ["--classifier", name, "--features", f"{folder}/f"]
             started = time.perf_counter()
             subprocess.run([*command, "-o", f"{folder}/{name}"], check=True)
             print(f"{name:14s} {time.perf_counter() - started:7.1f} s")
@@ -158,7 +162,8 @@ if __name__ == "__main__":
     classification.add_argument("--folds", type=int, default=10)
     again = kinds.add_parser("second")
     again.add_argument("manifest", type=Path)
-    again.add_argument("runs")
+    again.add_argument("backbone")
+    again.add_argument("weights", type=Path)
     given = parser.parse_args()
     if given.kind == "classify":
         classify(given)

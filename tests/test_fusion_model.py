@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from leukctl import catalog, files, runs
 from leukctl.errors import InputError
-from leukctl.fusion import choices, model, steps
+from leukctl.fusion import choices, classifiers, model, steps
 from leukctl.fusion.model import Model
 from leukctl.runs import BackboneSpec, Run
 from leukctl.runtime import torch
@@ -243,6 +243,13 @@ def test_a_class_of_one_row_has_no_calibrated_margin() -> None:
 def test_no_convergence_is_told() -> None:
     made = fitted("logreg", ["max_iter=1"])
     assert "did not converge" in made.classifier.remarks[0]
+
+
+def test_products_that_no_machine_has_room_for_are_refused() -> None:
+    features = np.broadcast_to(np.arange(2, dtype=np.float32), (10**7, 2))
+    svm_of = classifiers.REGISTRY["svm"]({"gamma": 1.0}, 2, 0)
+    with pytest.raises(InputError, match="svm: the products of 10000000 train rows take"):
+        svm_of.fit(features, np.zeros(10**7, np.int64), None)
 
 
 class Evil:

@@ -1,6 +1,7 @@
 """Classifiers of scikit-learn, kept by skops: no pickle, and none but trusted types."""
 
 import contextlib
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -127,6 +128,15 @@ class Forest(ScikitLearn):
         self.model.n_jobs = 1  # threads would add the votes up in any order
 
 
+def _check_room(rows: int) -> None:
+    needed = 3 * 8 * rows**2  # the products, what they are made of, and a fold of them
+    if needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        raise InputError(
+            f"svm: the products of {rows} train rows take {needed / 2**30:.0f} GiB, more than this "
+            "machine has; other classifiers take less"
+        )
+
+
 class Svm(ScikitLearn):
     """Support vectors (Cortes and Vapnik 1995), their margins made probabilities (Platt 1999).
 
@@ -155,7 +165,11 @@ class Svm(ScikitLearn):
         return CalibratedClassifierCV(margins, cv=folds, ensemble=False)
 
     def fit(self, features: Matrix, labels: Labels, weights: Weights) -> None:
-        """Fit on the products of the rows."""
+        """Fit on the products of the rows.
+
+        Raises :class:`InputError` where there is no room for them.
+        """
+        _check_room(len(features))
         self.gamma = self._gamma(features)
         super().fit(self._products(features, features), labels, weights)
         self._note_places()

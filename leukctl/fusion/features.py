@@ -1,5 +1,6 @@
 """Images → the pooled features of several backbones, each computed once."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -180,32 +181,51 @@ def _fill(
     on_progress: Progress,
 ) -> None:
     """Compute the features of images, and write them part by part, the last one when cut off."""
-    places = iter(missing)
-    waiting: list[tuple[list[int], list[Floats]]] = []
-
-    def flush() -> None:
-        if not waiting:
-            return
-        rows = [place for batch, _ in waiting for place in batch]
-        for number, store in enumerate(bank.stores):
-            found = np.concatenate([values[number] for _, values in waiting])
-            wanted = [at for at, place in enumerate(rows) if bank.digests[place] not in store]
-            if wanted:
-                digests = [bank.digests[rows[at]] for at in wanted]
-                store.add(digests, [bank.paths[rows[at]] for at in wanted], found[wanted])
-        bank.computed += len(rows)
-        waiting.clear()
-
+    rest = _Rest(bank, missing)
+    paths = [bank.paths[place] for place in missing]
     try:
-        paths = [bank.paths[place] for place in missing]
         for values in compute(extractors, paths, read, batch_size, bank.times):
-            batch = [next(places) for _ in range(len(values[0]))]
-            waiting.append((batch, values))
-            on_progress(len(batch))
-            if sum(len(held) for held, _ in waiting) >= PART:
-                flush()
+            rest.take(values)
+            on_progress(len(values[0]))
     finally:
-        flush()
+        rest.write()
+
+
+class _Rest:
+    """Features that are computed and not written yet.
+
+    Args:
+        missing: the places of all images whose features will come, in their order.
+    """
+
+    def __init__(self, bank: Bank, missing: list[int]) -> None:
+        self.bank = bank
+        self.places = iter(missing)
+        self.waiting: list[int] = []
+        self.values: list[list[Floats]] = [[] for _ in bank.stores]
+
+    def take(self, values: list[Floats]) -> None:
+        """Take the features (n, D) of the next n images by each backbone."""
+        self.waiting += itertools.islice(self.places, len(values[0]))
+        for held, new in zip(self.values, values, strict=True):
+            held.append(new)
+        if len(self.waiting) >= PART:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits into each store that lacks it."""
+        if not self.waiting:
+            return
+        digests = [self.bank.digests[place] for place in self.waiting]
+        paths = [self.bank.paths[place] for place in self.waiting]
+        for store, held in zip(self.bank.stores, self.values, strict=True):
+            lacking = [row for row, digest in enumerate(digests) if digest not in store]
+            if lacking:
+                found = np.concatenate(held)[lacking]
+                store.add([digests[row] for row in lacking], [paths[row] for row in lacking], found)
+            held.clear()
+        self.bank.computed += len(self.waiting)
+        self.waiting.clear()
 
 
 def compute(
