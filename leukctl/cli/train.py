@@ -128,6 +128,9 @@ def train(
     Name a precision to have no doubt. After an auto the answers at the end are computed as predict
     computes them.
 
+    Where the memory has no room for a batch, it is learned from in halves, quarters and so on, to
+    the same step, and so to the end, after --resume too; only BatchNorm then sees smaller parts.
+
     Several backbones, augmentations or optimizers, with commas between them, make a run each in
     RUN/BACKBONE-AUGMENT-OPTIMIZER. The same line again leaves out what is finished and goes on with
     what was interrupted; what fails is named at the end, with exit status 2.

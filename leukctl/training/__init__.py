@@ -116,7 +116,7 @@ def train(
         on_epoch(epochs[-1])
 
     try:
-        done = do(work, state, keep, on_progress)
+        done = do(work, state, keep, on_progress, on_note)
     except BaseException:
         if not checkpoint.record.epochs:
             curves.clear(folder)

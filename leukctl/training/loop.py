@@ -16,10 +16,11 @@ from leukctl import distributed, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
-from leukctl.training import augment, stages
+from leukctl.training import augment, memory, stages
 from leukctl.training.choices import Choice
 from leukctl.training.data import batches
-from leukctl.training.loss import Split, Tally, accumulated, checked, soft_targets
+from leukctl.training.loss import Split, Tally, accumulated, soft_targets
+from leukctl.training.memory import Batch, Portions
 from leukctl.training.stages import Learning, Stage
 from leukctl.training.state import (
     Best,
@@ -31,6 +32,7 @@ from leukctl.training.state import (
 )
 
 Progress = Callable[[int], None]
+Note = Callable[[str], None]
 Features = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -55,10 +57,17 @@ class Trainer:
         network: on the settings' device.
         train, val: the splits to learn from and to choose by.
         on_progress: told of images seen.
+        on_note: told where the memory is too small for a batch.
     """
 
     def __init__(
-        self, network: Network, train: Split, val: Split, settings: Settings, on_progress: Progress
+        self,
+        network: Network,
+        train: Split,
+        val: Split,
+        settings: Settings,
+        on_progress: Progress,
+        on_note: Note = lambda text: None,
     ) -> None:
         self.network = network
         self.train = train
@@ -67,6 +76,7 @@ class Trainer:
         self.device = settings.compute.device
         self.on_progress = on_progress
         self.best = Best()
+        self.portions = Portions(on_note)
         self.classes = network.classes
         self.targets = soft_targets(train, network.classes, settings.label_smoothing)
 
@@ -105,6 +115,7 @@ class Trainer:
                 "schedule": learning.schedule.state_dict(),
                 "scaler": learning.scaler.state_dict(),
                 "watch": learning.watch.state_dict(),
+                "portions": self.portions.state_dict(),
             },
             best=self.best,
             randomness=randomness(),
@@ -117,6 +128,7 @@ class Trainer:
         learning.schedule.load_state_dict(past.parts["schedule"])
         learning.scaler.load_state_dict(past.parts["scaler"])
         learning.watch.load_state_dict(past.parts["watch"])
+        self.portions.load_state_dict(past.parts.get("portions", {}))
         set_randomness(*past.randomness)
 
     def restore_best(self) -> None:
@@ -167,16 +179,14 @@ class Trainer:
             else self._image_steps(epoch, frozen, order, random)
         )
         shares = accumulated([len(indices) for indices in order], self.settings.accumulate)
-        for (forward, targets, labels), (share, last) in zip(steps, shares, strict=True):
-            part = distributed.part(len(labels))
-            with runtime.autocast(self.settings.compute), part.computing():
-                logits = checked(forward)
-                loss = torch.nn.functional.cross_entropy(logits.float(), targets)
-            tally.add(*part.together(loss, logits), labels)
-            learning.scaler.scale(loss * (share * part.weight)).backward()
+        compute, portion = self.settings.compute, self.portions.learning
+        for batch, (share, last) in zip(steps, shares, strict=True):
+            part = distributed.part(len(batch.labels))
+            given = (batch, share * part.weight, part, self.network, learning.scaler)
+            tally.add(*part.together(*memory.learn(*given, compute, portion)), batch.labels)
             if last:
                 self._step(learning)
-            self.on_progress(len(labels))
+            self.on_progress(len(batch.labels))
         return tally.figures()
 
     def _step(self, learning: Learning) -> None:
@@ -195,9 +205,9 @@ class Trainer:
         frozen: bool,
         order: list[NDArray[np.int64]],
         random: np.random.Generator,
-    ) -> Iterator[Any]:
-        """Yield each batch's forward pass and targets, of this process's part, and its labels."""
+    ) -> Iterator[Batch]:
         settings = self.settings
+        answer = partial(stages.logits, self.network, frozen=frozen)
         size = settings.spec.input_size
         jobs = []
         mixes = augment.mixes(settings.augment, [len(batch) for batch in order], size, random)
@@ -217,16 +227,15 @@ class Trainer:
             if mix is not None and partners is not None:
                 whose = torch.from_numpy(partners).to(self.device)
                 inputs, targets = mix.mixed(inputs, targets, whose)
-            forward = partial(stages.logits, self.network, inputs, frozen)
-            yield forward, targets, self.train.labels[indices]
+            yield Batch(answer, inputs, targets, self.train.labels[indices])
 
-    def _feature_steps(self, cached: Features, order: list[NDArray[np.int64]]) -> Iterator[Any]:
+    def _feature_steps(self, cached: Features, order: list[NDArray[np.int64]]) -> Iterator[Batch]:
         features, labels = cached
         for indices in order:
             chosen = torch.from_numpy(indices[distributed.part(len(indices)).rows])
             inputs = features[chosen].to(self.device)
             targets = self.targets[chosen].to(self.device)
-            yield partial(self.network.head, inputs), targets, labels[indices].numpy()
+            yield Batch(self.network.head, inputs, targets, labels[indices].numpy())
 
     def _cache_features(self) -> dict[str, Features]:
         """Compute the pooled features of both splits once: frozen and unaugmented, they stay."""
@@ -250,7 +259,11 @@ class Trainer:
             yield found
 
     def _pooled(self, split: Split, indices: NDArray[np.int64]) -> torch.Tensor:
-        inputs = tensors.normalize(split.store.get(indices), self.settings.spec, self.device)
+        pixels = split.store.get(indices)
+        return torch.cat(self.portions.answering.each(self._pooled_at_once, pixels))
+
+    def _pooled_at_once(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        inputs = tensors.normalize(pixels, self.settings.spec, self.device)
         with runtime.autocast(self.settings.compute):
             return self.network.pool(self.network.feature_map(inputs)).float()
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from leukctl import runtime, tensors
 from leukctl.backbones import Network
 from leukctl.checkpoints import Record
+from leukctl.portions import Portion
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
 from leukctl.training import stages
@@ -71,7 +72,10 @@ def settle(
     if not is_timed(compute, count):
         return compute
     pixels = store.get(np.arange(min(len(store), _images(compute, options.batch_size))))
-    timing = measure(network, stage, pixels, spec, compute)
+    timing = Portion().attempt(
+        len(pixels),
+        lambda parts: measure(network, stage, pixels[parts[0]], spec, compute),
+    )
     on_note(str(timing))
     return replace(compute, precision=timing.chosen)
 

@@ -30,6 +30,7 @@ from leukctl.training.state import Epoch, State, set_seed
 JOB = "train"
 
 Progress = Callable[[int], None]
+Note = Callable[[str], None]
 Keep = Callable[[Trainer, list[Epoch]], None]
 
 
@@ -126,31 +127,34 @@ def _splits(
     return train, val
 
 
-def do(work: Work, past: State | None, keep: Keep, on_progress: Progress) -> Done:
+def do(work: Work, past: State | None, keep: Keep, on_progress: Progress, on_note: Note) -> Done:
     """Train, with the other processes where there are any, and answer for all splits.
 
     Args:
         past: the state to go on from.
         keep: called after each epoch, with all of them.
+        on_note: told where the memory is too small for a batch.
     """
     own = {"resumed": past is not None, **_content(work)}
     with distributed.together(JOB, own, work.compute.device.type):
-        return _do(work, past, keep, on_progress)
+        return _do(work, past, keep, on_progress, on_note)
 
 
-def _do(work: Work, past: State | None, keep: Keep, on_progress: Progress) -> Done:
+def _do(work: Work, past: State | None, keep: Keep, on_progress: Progress, on_note: Note) -> Done:
     distributed.share_state(work.network)
-    trainer = _trainer(work, on_progress)
+    trainer = _trainer(work, on_progress, on_note)
     stores = [split.store for split in work.splits]
     checking.check(work.table, stores, work.read, work.root, on_progress)
     epochs, diverged = _run(trainer, work.options, past, keep)
-    model = NetworkPredictor(work.run, work.network, work.compute)
+    work.run.options["micro_batch"] = trainer.portions.learning.size
+    answering = trainer.portions.answering
+    model = NetworkPredictor(work.run, work.network, work.compute, answering)
     size = work.options.batch_size
     answers = evaluate(model, work.table, work.read, work.root, size, on_progress)
     return Done(epochs, diverged, trainer.best.epoch, answers)
 
 
-def _trainer(work: Work, on_progress: Progress) -> Trainer:
+def _trainer(work: Work, on_progress: Progress, on_note: Note) -> Trainer:
     """Return what trains the network, its images read."""
     options = work.options
     train, val = work.splits
@@ -166,7 +170,7 @@ def _trainer(work: Work, on_progress: Progress) -> Trainer:
         compute=work.how,
         spec=work.run.backbones[0],
     )
-    return Trainer(work.network, train, val, settings, on_progress)
+    return Trainer(work.network, train, val, settings, on_progress, on_note)
 
 
 def _run(
@@ -227,4 +231,4 @@ def follow(content: Any) -> None:
     work.how = replace(compute, precision=content["precision"])
     record = checkpoints.read(folder) if content["resumed"] else None
     state = load(folder, record) if record is not None else None
-    _do(work, state, lambda trainer, epochs: None, lambda step: None)
+    _do(work, state, lambda trainer, epochs: None, lambda step: None, lambda text: None)
