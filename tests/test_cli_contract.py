@@ -20,7 +20,7 @@ import typer
 from fakes import few, write_run
 
 from leukctl import cli
-from leukctl.cli.commands import COMMANDS
+from leukctl.cli.commands import BELOW, COMMANDS
 
 HEAVY = {
     *("torch", "torchvision", "timm", "pytorch_grad_cam", "numpy", "cv2", "sklearn", "matplotlib"),
@@ -280,7 +280,7 @@ def test_a_shared_option_means_the_same_everywhere(flag: str) -> None:
 
 def test_every_command_has_the_manners() -> None:
     for flag, short in {"--quiet": "-q", "--verbose": "-v", "--debug": "--debug"}.items():
-        assert set(options()[flag]) == set(COMMANDS)
+        assert set(options()[flag]) == {*COMMANDS, *BELOW}
         assert all(short in one.opts for one in options()[flag].values())
 
 

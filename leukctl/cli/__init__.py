@@ -54,6 +54,8 @@ def _register() -> None:
 
     for name, function in commands.COMMANDS.items():
         app.command(name, cls=tree.Command)(options.with_manners(function))
+    for name, function in commands.BELOW.items():
+        app.command(name, cls=tree.Command, hidden=True)(options.with_manners(function))
 
 
 _register()

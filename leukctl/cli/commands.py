@@ -12,6 +12,7 @@ from leukctl.cli import (
     predict,
     prep,
     report,
+    report_diff,
     split,
     synth,
     train,
@@ -30,3 +31,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare-cams": compare_cams.compare_cams,
     "report": report.report,
 }
+
+# Commands below a command, which its help tells of.
+BELOW: dict[str, Callable[..., Any]] = {"report diff": report_diff.report_diff}

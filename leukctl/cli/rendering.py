@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leukctl import files
 from leukctl.cli import streams
@@ -77,6 +77,36 @@ def write_values(
         _write(grids.html_document(title, shown), output)
     else:
         _write(grids.markdown_document(shown), output)
+
+
+def write_differences(
+    found: dict[str, Any], kind: str, output: Path | None, digits: int | None
+) -> None:
+    """Write how models differ; what text formats do not hold is said on standard error."""
+    from leukctl.reporting import difference_tables as tables
+    from leukctl.reporting import formats, grids
+
+    said = tables.sentences(found)
+    title = "Differences between models"
+    if kind == "json":
+        _write(files.to_json(formats.rounded(found, digits)), output)
+    elif kind == "markdown":
+        text = grids.markdown_document(tables.grids(found, digits))
+        notes = "\n".join(f"- {grids.escape_markdown(sentence)}" for sentence in said)
+        _write(f"{text}\n{notes}\n", output)
+    elif kind == "html":
+        _write(grids.html_document(title, tables.grids(found, digits), said), output)
+    else:
+        for sentence in said:
+            streams.note(sentence)
+        if kind == "latex":
+            _write(grids.latex_document(tables.grids(found, digits)), output)
+        elif kind == "csv":
+            if found["tested"]:
+                streams.note("CSV holds the metrics alone; JSON also McNemar's and DeLong's tests")
+            _write(grids.csv(tables.values(found)[0], digits), output)
+        else:
+            write_grids(tables.grids(found, digits), output)
 
 
 def write_grids(grids: "list[Grid]", output: Path | None) -> None:

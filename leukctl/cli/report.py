@@ -120,7 +120,7 @@ def report(
     seed: options.ReportSeed = None,
     json: options.Json = False,
 ) -> ExitStatus:
-    """Report scores as a table, Markdown, LaTeX, JSON, CSV or HTML.
+    """Report scores as tables, LaTeX, JSON, CSV or HTML.
 
     INPUT is told from its content. Intervals are 95 % bootstrap intervals over subjects, or over
     images where no subject is known. With --fail-if or --baseline the exit status is 1 when a
@@ -137,6 +137,8 @@ def report(
       patel2025        precision to accuracy by class, and overall: their mean
       khan2024         by architecture and by class; seconds of each stage
       full             every metric with its interval, overall and by class
+
+    leukctl report diff A B tells how models differ, and what of it is chance.
 
     --calibrate scales log probabilities by one temperature, which makes the loss on val least
     (Guo et al. 2017), and tells what it does to val and test; scores stay those of the run's own

@@ -21,6 +21,12 @@ class Group(TyperGroup):
                 parameter.default = False
         return parameters
 
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        """Return the command that the first words name, and the words after them."""
+        if " ".join(args[:2]) in self.commands:
+            args = [" ".join(args[:2]), *args[2:]]
+        return super().resolve_command(ctx, args)
+
 
 class Command(TyperCommand):
     """One command."""

@@ -20,7 +20,7 @@ class Intervals:
     """How intervals are made.
 
     Attributes:
-        seed, resamples: of the bootstrap.
+        seed, resamples: of the bootstrap; 0 resamples make no interval.
         method: one of :data:`leukctl.catalog.INTERVALS`; ``wilson`` is of proportions (of
             independent images), and the percentile bootstrap of what is none.
     """
@@ -89,8 +89,9 @@ def with_intervals(predictions: Predictions, how: Intervals) -> dict[str, Any]:
     known = labelled(predictions)
     units = statistics.units_of(known)
     scores = score(predictions)
-    # One unit says nothing of how units differ.
-    drawn = statistics.bootstrap(known, how.seed, how.resamples) if units.count > 1 else None
+    drawn = None
+    if units.count > 1 and how.resamples:  # one unit says nothing of how units differ
+        drawn = statistics.bootstrap(known, how.seed, how.resamples)
     left_out = statistics.jackknife(known) if drawn is not None and how.method == "bca" else None
     exact = _proportions(scores) if how.method == "wilson" else {}
     for name in _OVERALL:

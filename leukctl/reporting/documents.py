@@ -1,7 +1,7 @@
 """metrics.json: read, check, look up by name; without scikit-learn, so that the gate is quick."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,14 @@ def _name(values: dict[str, float | None], prefix: str, entries: Mapping[str, An
         name = f"{prefix}.{metric}"
         values[name] = entry["value"]
         values[f"{name}.lo"], values[f"{name}.hi"] = entry["ci95"] or (None, None)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return those of ``names`` that ``name`` may have been meant for, as a sentence lists them."""
+    import difflib  # late: it is for errors alone
+
+    known = list(names)
+    return ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:3])
 
 
 def choose_split(named: Mapping[str, Document], wanted: str | None) -> str:

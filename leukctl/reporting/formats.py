@@ -76,7 +76,7 @@ def to_json(report: Report) -> str:
         "facts": report.facts,
         "findings": report.findings,
     }
-    return files.to_json(content if report.digits is None else _rounded(content, report.digits))
+    return files.to_json(rounded(content, report.digits))
 
 
 def to_csv(report: Report) -> str:
@@ -272,9 +272,12 @@ def _exact(value: float | None, digits: int | None) -> str:
     return repr(float(value)) if digits is None else f"{value:.{digits}f}"
 
 
-def _rounded(value: Any, digits: int) -> Any:
+def rounded(value: Any, digits: int | None) -> Any:
+    """Return ``value`` with every number in it rounded to ``digits``; None leaves all as it is."""
+    if digits is None:
+        return value
     if isinstance(value, dict):
-        return {key: _rounded(item, digits) for key, item in value.items()}
+        return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list):
-        return [_rounded(item, digits) for item in value]
+        return [rounded(item, digits) for item in value]
     return round(value, digits) if isinstance(value, float) else value

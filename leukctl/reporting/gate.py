@@ -4,7 +4,6 @@ A condition is a metric's name, one of ``< <= > >=`` and a number; nothing is ev
 when to fail, and a metric that is not defined fails too, since nothing then shows that it held.
 """
 
-import difflib
 import math
 import operator
 import re
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 
 from leukctl import catalog
 from leukctl.errors import UsageError
+from leukctl.reporting.documents import nearest
 
 Values = Mapping[str, float | None]
 
@@ -148,8 +148,7 @@ def compare(was: Values, values: Values, split: str, tolerances: Tolerances) -> 
 
 def _look_up(values: Values, name: str, where: str = "") -> float | None:
     if name not in values:
-        near = difflib.get_close_matches(name, values, n=3, cutoff=0.4) or list(values)[:3]
-        raise UsageError(f"no metric {name!r}{where}; the nearest: {', '.join(near)}")
+        raise UsageError(f"no metric {name!r}{where}; the nearest: {nearest(name, values)}")
     return values[name]
 
 

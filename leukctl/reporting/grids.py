@@ -152,8 +152,8 @@ def latex_document(grids: Sequence[Grid]) -> str:
     return "\n\n".join([first, *(latex(grid) for grid in grids)]) + "\n"
 
 
-def html_document(title: str, grids: Sequence[Grid]) -> str:
-    """Return a page of HTML with the tables alone; nothing is loaded, and no script runs."""
+def html_document(title: str, grids: Sequence[Grid], said: Sequence[str] = ()) -> str:
+    """Return a page of HTML with tables and sentences; nothing is loaded, and no script runs."""
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -169,6 +169,7 @@ def html_document(title: str, grids: Sequence[Grid]) -> str:
         "<body>",
         f"<main><h1>{_escape_html(title)}</h1>",
         *(_html_table(grid) for grid in grids),
+        *(f"<p>{_escape_html(sentence)}</p>" for sentence in said),
         "<p>For research use. leukctl is not a medical device, and nothing here is a diagnosis."
         "</p></main>",
         "</body>",

@@ -136,6 +136,37 @@ def load(
     return sources
 
 
+def load_models(inputs: Sequence[Path]) -> list[Model]:
+    """Return the models of runs, predictions and metrics, each with its predictions where it can.
+
+    Raises as :func:`load` does, and :class:`UsageError` for an input of another kind.
+    """
+    models = []
+    for path, name in zip(inputs, _names(inputs), strict=True):
+        if path.is_dir() and (runs.is_run(path) or runs.is_folds(path)):
+            document = _stored(path, Wanted())
+            rows = runs.read_predictions(path)
+            models.append(Model(name, _plain(rows) if document is None else document, rows))
+            continue
+        content = path if path.is_dir() else _read_path(path)
+        if isinstance(content, Table) and any(c.startswith("p:") for c in content.columns):
+            rows = predictions.from_table(content)
+            models.append(Model(name, _plain(rows), rows))
+        elif isinstance(content, Model):
+            content.name = name
+            models.append(content)
+        else:
+            raise InputError("neither a run, nor predictions, nor a metrics.json", file=path)
+    return models
+
+
+def _plain(rows: Predictions) -> Document:
+    """Return the scores of ``rows`` with no interval, which a comparison has no use for."""
+    from leukctl import metrics
+
+    return metrics.document(rows, resamples=0)
+
+
 def _names(inputs: Sequence[Path | Table | Audit | Model]) -> list[str]:
     """Return what each input is called: its own name, or its whole path where that is taken."""
     whole = [str(given) if isinstance(given, Path) else given.name for given in inputs]

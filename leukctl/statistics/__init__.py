@@ -3,6 +3,7 @@
 from leukctl.statistics.intervals import LEVEL, bca, interval, wilson
 from leukctl.statistics.losses import ECE_BINS, calibration, calibration_error, losses, reliability
 from leukctl.statistics.moments import Resampled, of_counts
+from leukctl.statistics.paired import Difference, McNemar, bootstrapped, delong, holm, mcnemar
 from leukctl.statistics.resampling import RESAMPLES, bootstrap, jackknife
 from leukctl.statistics.units import Units, draws, units_of
 
@@ -10,16 +11,22 @@ __all__ = [
     "ECE_BINS",
     "LEVEL",
     "RESAMPLES",
+    "Difference",
+    "McNemar",
     "Resampled",
     "Units",
     "bca",
     "bootstrap",
+    "bootstrapped",
     "calibration",
     "calibration_error",
+    "delong",
     "draws",
+    "holm",
     "interval",
     "jackknife",
     "losses",
+    "mcnemar",
     "of_counts",
     "reliability",
     "units_of",

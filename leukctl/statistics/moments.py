@@ -4,6 +4,7 @@ The definitions are those of :mod:`leukctl.metrics`; tests hold the two and scik
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,22 @@ class Resampled:
 
 @dataclass(slots=True)
 class Moments:
-    """What each unit adds to the sums that all metrics but the areas are made of."""
+    """What each unit adds to the sums that all metrics but the areas are made of.
 
-    sums: Floats
+    Attributes:
+        sums: scipy's sparse (columns, units); sparse, since most of it is zero, and since a library
+            of matrix products waits for its own threads where others use the processors.
+        classes: K.
+    """
+
+    sums: Any
     classes: int
 
     @classmethod
     def of(cls, predictions: Predictions, units: Units) -> "Moments":
-        """Return the sums of labelled predictions by unit, (units, columns)."""
+        """Return the sums of labelled predictions by unit."""
+        from scipy import sparse  # late: who only draws or bins needs no scipy
+
         labels, predicted = predictions.labels, predictions.predicted
         K, N = len(predictions.classes), len(predictions)
         rows = np.arange(N)
@@ -52,16 +61,17 @@ class Moments:
         columns[rows, 3 * K + 2 + bins] = gaps
         sums = np.zeros((units.count, columns.shape[1]))
         np.add.at(sums, units.index, columns)
-        return cls(sums, K)
+        return cls(sparse.csr_array(sums.T), K)
 
     def metrics(self, weights: Floats, areas: dict[str, Floats]) -> Resampled:
-        """Return the metrics under ``weights`` (R, units).
+        """Return the metrics under ``weights`` of the units.
 
         Args:
+            weights: (units, R), each row's numbers beside each other in memory.
             areas: ``auroc`` and ``average_precision``, (R, K) each.
         """
         K = self.classes
-        sums = weights @ self.sums
+        sums = (self.sums @ weights).T
         truth, answers, right = sums[:, :K], sums[:, K : 2 * K], sums[:, 2 * K : 3 * K]
         total = truth.sum(axis=1)
         overall, per_class = of_counts(truth, answers, right, areas)

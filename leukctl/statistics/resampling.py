@@ -1,6 +1,6 @@
 """Metrics of resampled predictions, all of them for many resamples at once.
 
-Counts and means come from one matrix product of the weights that the resamples give to the units,
+Counts and means come from one sparse product with the weights that the resamples give to the units,
 areas under curves from weighted ranks.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993).
@@ -44,7 +44,7 @@ def _metrics(predictions: Predictions, units: Units, many: Iterable[Floats]) -> 
         turned = np.ascontiguousarray(weights.T)
         auroc, average = zip(*(rank.areas(turned) for rank in ranks), strict=True)
         areas = {"auroc": np.stack(auroc, 1), "average_precision": np.stack(average, 1)}
-        parts.append(moments.metrics(weights, areas))
+        parts.append(moments.metrics(turned, areas))
     return Resampled(
         {name: np.concatenate([p.overall[name] for p in parts]) for name in parts[0].overall},
         {name: np.concatenate([p.per_class[name] for p in parts]) for name in parts[0].per_class},
