@@ -121,7 +121,8 @@ def read() -> list[Command]:
     """
     group: Any = typer.main.get_command(app)
     commands = [_command("", group)]
-    commands += [_command(name, command) for name, command in group.commands.items()]
+    shown = {name: command for name, command in group.commands.items() if not command.hidden}
+    commands += [_command(name, command) for name, command in shown.items()]
     there = {name for command in commands for option in command.options for name in option.names}
     if lost := NAMES.keys() - there:
         raise LookupError(f"no command has the options {', '.join(sorted(lost))}")
