@@ -182,6 +182,16 @@ def test_without_even_large_subjects_stay_large(method: str) -> None:
     assert counts["a0"] > 3 * counts["a1"]
 
 
+@pytest.mark.parametrize("to", ["1", "max"])
+def test_even_needs_its_column_on_every_train_row_also_where_nothing_is_dropped(to: str) -> None:
+    before = of_subjects(a=(3, 2), b=(1,))
+    with pytest.raises(InputError, match="column slide: the column is missing"):
+        balance(before, "undersample", to, even="slide")
+    slides = ["", *["1"] * (len(before) - 1)]
+    with pytest.raises(InputError, match="column slide: empty, and --even slide needs it"):
+        balance(before.with_columns(slide=slides), "undersample", to, even="slide")
+
+
 @pytest.mark.parametrize("method", ["undersample", "oversample"])
 @pytest.mark.parametrize("even", [{}, {"even": "subject"}])
 def test_what_is_drawn_does_not_depend_on_the_order_of_rows(method: str, even: dict) -> None:

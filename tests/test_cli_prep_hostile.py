@@ -183,6 +183,42 @@ def test_an_archive_of_something_else_is_one_line_and_never_unpickled(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_an_archive_of_another_name_is_told_how_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive()
+    (tmp_path / "bloodmnist.npz").rename("blood.npz")
+    assert prep("blood.npz") == 2
+    err = capsys.readouterr().err
+    assert err.endswith("found 1 .npz); --layout bloodmnist reads an .npz of any name\n")
+    assert err.count("\n") == 1
+    assert prep("blood.npz", "--layout", "bloodmnist") == 0
+    assert len(rows(Path("o.csv"))) == 24
+
+
+def test_a_manifest_is_a_csv_or_a_folder_that_holds_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "x.png").write_bytes(encoded(WHOLE, "PNG"))
+    archive()
+    for given, message in (
+        ("set", "set: a folder (looked for a CSV with a column path, or for manifest.csv in the"),
+        (
+            "bloodmnist.npz",
+            "bloodmnist.npz, line 1, column path: the column is missing (there are: bytes of NUL",
+        ),
+        ("nowhere", "nowhere: no such folder or manifest"),
+    ):
+        assert prep(given, "--layout", "manifest") == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"leukctl: error: {message}")
+        assert err.count("\n") == 1
+    (tmp_path / "set" / "manifest.csv").write_text("path,label\nset/x.png,a\n")
+    assert prep("set", "--layout", "manifest") == 0
+    assert [row["label"] for row in rows(Path("o.csv"))] == ["a"]
+
+
 def test_labels_and_images_that_do_not_meet_are_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,20 @@ def test_cnmc_label_file_names_the_renamed_phase(tmp_path: Path, place: str) -> 
     assert "names 1 images that are not there" in found.notes[1]
 
 
+@pytest.mark.parametrize("text", ["", "Patient_ID,labels\nUID_57_29_1_all.bmp,1\n", "\0\1"])
+def test_a_cnmc_label_file_of_other_columns_is_told_of(tmp_path: Path, text: str) -> None:
+    touch(tmp_path, "val/phase/1.bmp", "UID_1_1_1_all.bmp")
+    for name in ("phase_labels.csv", "phase/own.csv", "others.csv"):
+        (tmp_path / "val" / name).write_text(text)
+    found = layouts.read(layouts.list_folder(tmp_path), "cnmc", "set")
+    assert [row[1] for row in found.table.rows] == ["all", ""]
+    assert [note.split()[0].rpartition("val/")[2] for note in found.notes[1:]] == [
+        "phase/own.csv",
+        "phase_labels.csv",
+    ]
+    assert "is no label file: it has not the columns Patient_ID,new_names,labels" in found.notes[1]
+
+
 def test_cnmc_label_file_beside_the_given_folder_is_found(tmp_path: Path) -> None:
     touch(tmp_path, "phase/1.bmp")
     (tmp_path / "phase_labels.csv").write_text(HEADER + "UID_57_29_1_all.bmp,1.bmp,1\n")

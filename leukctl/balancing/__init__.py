@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from leukctl import manifest
 from leukctl.balancing import augmentation, sampling, targets, weights
 from leukctl.balancing.requests import Augmentation, Made, Method, Request
-from leukctl.balancing.rows import Members, train_rows
+from leukctl.balancing.rows import Members, groups, train_rows
 from leukctl.balancing.warping import Ranges
 from leukctl.tables import Table
 
@@ -46,6 +46,8 @@ def balance(table: Table, method: str, request: Request) -> Balanced:
     row is in train; and what the method itself raises.
     """
     members = train_rows(table)
+    for rows in members.values():  # also of a class that nothing is done to
+        groups(table, rows, request.even)
     chosen = METHODS[method]
     made = chosen.apply(table, members, request)
     _check_others_untouched(table, made.table)

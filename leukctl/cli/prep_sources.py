@@ -32,7 +32,7 @@ def gather(
         raise UsageError("--source names one data set; give one SRC, or let folders name theirs")
     found, named, layouts_read = [], set(), set()
     for given in sources:
-        src = _own_manifest(given) if layout == "auto" else given
+        src = _own_manifest(given) if layout in ("auto", "manifest") else given
         if layout == "manifest" or (layout == "auto" and not _holds_images(src)):
             found.append(_read_manifest(src, layout, root, name))
             continue
@@ -72,8 +72,7 @@ def _name_of(src: Path) -> str:
 def _read_manifest(src: Path, layout: str, root: Path | None, source: str | None) -> "Found":
     from leukctl import layouts, manifest
 
-    if layout == "auto":
-        layouts.check_is_table(src)
+    layouts.check_is_table(src, by_name=layout == "auto")
     with streams.open_input(src) as (stream, name):
         home = src.parent if src.is_file() and root is None else None
         found = layouts.from_manifest(manifest.read(stream, name), root, source, home)

@@ -57,6 +57,8 @@ def _read(listing: Listing) -> Reading:
         labels.append(label)
         subjects.append(subject)
     notes = without_labels(listing.images, labels)
+    bare = {os.path.dirname(path) for path, label in zip(names, labels, strict=True) if not label}
+    notes += _strangers(listing, sorted(bare - given.keys()))
     for folder, entries in given.items():
         missing = [name for name in entries if os.path.join(folder, name) not in names]
         notes += absent(label_files[folder], missing)
@@ -101,17 +103,28 @@ def _label_files(listing: Listing) -> dict[str, Path]:
     return found
 
 
+def _strangers(listing: Listing, folders: Sequence[str]) -> list[str]:
+    """Return a note on each CSV that the label file of a folder could be, but for its columns."""
+    found = set()
+    for folder in folders:
+        place = (listing.root / folder).absolute()
+        beside = [path for path in place.parent.glob("*.csv") if path.stem.startswith(place.name)]
+        found |= {path for path in (*place.glob("*.csv"), *beside) if not _has_labels(path)}
+    columns = ",".join(LABEL_COLUMNS)
+    return [f"{path} is no label file: it has not the columns {columns}" for path in sorted(found)]
+
+
 def _label_csvs(folder: Path) -> list[Path]:
-    found = []
-    for path in sorted(folder.glob("*.csv")):
-        try:
-            with open(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
-                header = stream.readline(1000).strip().split(",")
-        except OSError:
-            continue
-        if set(LABEL_COLUMNS) <= {cell.strip(' "') for cell in header}:
-            found.append(path)
-    return found
+    return [path for path in sorted(folder.glob("*.csv")) if _has_labels(path)]
+
+
+def _has_labels(path: Path) -> bool:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
+            header = stream.readline(1000).strip().split(",")
+    except OSError:
+        return False
+    return set(LABEL_COLUMNS) <= {cell.strip(' "') for cell in header}
 
 
 def _read_labels(path: Path) -> dict[str, tuple[str, str]]:

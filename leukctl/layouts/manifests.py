@@ -9,11 +9,20 @@ from leukctl.layouts.reading import Found
 from leukctl.tables import Table
 
 
-def check_is_table(path: Path) -> None:
-    """Raise :class:`InputError` unless ``path``, which is no folder, may be a manifest."""
+def check_is_table(path: Path, by_name: bool) -> None:
+    """Raise :class:`InputError` unless ``path`` may be a manifest.
+
+    Args:
+        by_name: nobody said that it is one, so that its name should.
+    """
     if str(path) != "-" and not path.exists():
         raise InputError("no such folder or manifest", file=path)
-    if path.suffix.lower() not in ("", ".csv", ".txt"):
+    if path.is_dir():
+        raise InputError(
+            "a folder (looked for a CSV with a column path, or for manifest.csv in the folder)",
+            file=path,
+        )
+    if by_name and path.suffix.lower() not in ("", ".csv", ".txt"):
         raise InputError("neither a folder nor a CSV file", file=path)
 
 

@@ -72,8 +72,10 @@ def read(listing: Listing, layout: str, source: str) -> Found:
             file=listing.given,
         )
     if not reading.images:
+        hint = "; --layout bloodmnist reads an .npz of any name" if listing.skipped[".npz"] else ""
         raise InputError(
-            f"no images here or below (looked for {' '.join(SUFFIXES)}; found {listing.found()})",
+            f"no images here or below (looked for {' '.join(SUFFIXES)}; found {listing.found()})"
+            + hint,
             file=listing.given,
         )
     if reading.archive:
