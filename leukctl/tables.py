@@ -85,6 +85,8 @@ class Table:
     def missing(self, name: str) -> InputError:
         """Return the error for a missing column."""
         have = ", ".join(self.columns) or "nothing"
+        if "\0" in have:  # an archive, an image, UTF-16
+            have = "bytes of NUL, as in no CSV in UTF-8"
         return InputError(
             f"the column is missing (there are: {have})", file=self.name, line=1, column=name
         )
