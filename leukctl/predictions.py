@@ -5,10 +5,9 @@ no confident prediction), ``confidence``, then one ``p:<class>`` a class. Any to
 only ``path`` and the ``p:`` columns are needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,35 +114,49 @@ def to_table(predictions: Predictions) -> Table:
     return Table(predictions.name, header(predictions.classes), rows)
 
 
-def read(stream: IO[str], name: str, key: str = "path") -> Predictions:
-    """Read a predictions file from a text stream; see :func:`from_table`."""
-    return from_table(tables.read(stream, name), key)
-
-
-def read_path(path: Path, name: str | None = None, key: str = "path") -> Predictions:
-    """Read the predictions file at ``path``; ``name`` is the model's, by default the file's."""
-    predictions = from_table(tables.read_path(path), key)
-    predictions.name = name if name is not None else path.stem
-    return predictions
-
-
-def from_table(table: Table, key: str = "path") -> Predictions:
-    """Return the predictions in ``table``, checked.
+def read(stream: Iterable[str], name: str, key: str = "path") -> Predictions:
+    """Read and check a predictions file, such as a text stream opened with ``newline=""``.
 
     Args:
+        name: what errors call the file.
         key: a column that tells the images apart, kept beside those of :data:`IDENTITY`.
 
     Raises :class:`InputError` naming file, line and column for a missing column, a doubled path or
     key, a label or an answer that is no class, a probability that is no number in [0, 1], or a row
     that does not sum to 1 within 1e-3.
     """
+    table, numbers = tables.read_numbers(stream, name, lambda column: column.startswith("p:"))
+    return _checked(table, {column: np.array(cells) for column, cells in numbers.items()}, key)
+
+
+def read_path(path: Path, name: str | None = None, key: str = "path") -> Predictions:
+    """Read the predictions file at ``path``; ``name`` is the model's, by default the file's."""
+    with tables.opened(path) as stream:
+        predictions = read(stream, str(path), key)
+    predictions.name = name if name is not None else path.stem
+    return predictions
+
+
+def from_table(table: Table, key: str = "path") -> Predictions:
+    """Return the predictions in ``table``, checked as :func:`read` does."""
+    numbers = {
+        column: np.array(tables.floats(table.column(column), table.name, column, table.lines))
+        for column in table.columns
+        if column.startswith("p:")
+    }
+    return _checked(table, numbers, key)
+
+
+def _checked(table: Table, numbers: dict[str, NDArray[np.float64]], key: str) -> Predictions:
+    """Return the predictions in ``table``, whose columns ``p:<class>`` are ``numbers``."""
     table.require("path", key)
-    classes = [column[2:] for column in table.columns if column.startswith("p:")]
+    classes = [column[2:] for column in numbers]
     if not classes:
         raise InputError("no column p:<class>", file=table.name, line=1)
     if "" in classes:
         raise InputError("the class has no name", file=table.name, line=1, column="p:")
-    probabilities = _probabilities(table, classes)
+    probabilities = np.stack([*numbers.values()], axis=1)
+    _check_probabilities(table, classes, probabilities)
     identity = {column: table.column(column, "") for column in dict.fromkeys((*IDENTITY, key))}
     for column in dict.fromkeys(("path", key)):
         _check_distinct(table, column, identity[column])
@@ -155,19 +168,11 @@ def from_table(table: Table, key: str = "path") -> Predictions:
         _check_known(table, "predicted", answers, {*place}, "{} is none of the classes")
         predicted = np.fromiter(map(place.__getitem__, answers), np.int64, len(answers))
     else:
-        predicted = probabilities.argmax(axis=1) if len(table) else np.zeros(0, np.int64)
+        predicted = probabilities.argmax(axis=1)
     return Predictions(table.name, classes, identity, probabilities, predicted)
 
 
-def _probabilities(table: Table, classes: list[str]) -> NDArray[np.float64]:
-    values = np.empty((len(table), len(classes)))
-    for place, name in enumerate(classes):
-        cells = table.column(f"p:{name}")
-        try:
-            values[:, place] = np.fromiter(map(float, cells), np.float64, len(cells))
-        except ValueError:
-            index = next(i for i, cell in enumerate(cells) if not _is_number(cell))
-            raise table.error(index, f"p:{name}", "not a number") from None
+def _check_probabilities(table: Table, classes: list[str], values: NDArray[np.float64]) -> None:
     outside = ~((values >= 0) & (values <= 1))  # true for NaN too
     if outside.any():
         index, place = np.argwhere(outside)[0]
@@ -180,15 +185,6 @@ def _probabilities(table: Table, classes: list[str]) -> NDArray[np.float64]:
         raise table.error(
             index, "p:*", f"the probabilities sum to {values[index].sum():.4g}, not to 1"
         )
-    return values
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_distinct(table: Table, column: str, cells: list[str]) -> None:

@@ -12,7 +12,7 @@ import io
 import itertools
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,7 +23,9 @@ from leukctl.rows import Rows
 if TYPE_CHECKING:
     from _csv import Reader, Writer
 
-_CHUNK = 8192  # rows that are turned into columns, or columns into rows, at once
+_CHUNK = 8192  # rows that are written at once
+_READ_CHUNK = 512  # rows that are turned into columns at once, few enough for the cache
+_FEW_SHARED = 2**14  # distinct cells of a column up to which it may yet repeat itself
 _MOST_SHARED = 2**17  # distinct cells of a column that are looked for again
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -122,22 +124,41 @@ def read(stream: Iterable[str], name: str) -> Table:
     Raises :class:`InputError` for an empty file, a doubled or unnamed column, a row of another
     length than the header, or text that is no CSV.
     """
+    return read_numbers(stream, name, lambda column: False)[0]
+
+
+def read_numbers(
+    stream: Iterable[str], name: str, is_number: Callable[[str], bool]
+) -> tuple[Table, dict[str, "array[float]"]]:
+    """Read a CSV as :func:`read` does, but columns of numbers apart and as numbers.
+
+    They never are text in memory, which would take more time and room than all else.
+
+    Args:
+        is_number: tells of each column's name whether it holds numbers.
+
+    Raises :class:`InputError` as :func:`read` does, and for a cell that is no number.
+    """
     reader = csv.reader(_without_bom(stream), strict=True)
     try:
         columns = next(reader, [])
         _check_header(columns, name)
         with _no_garbage_collection():
-            return _read_rows(reader, name, columns)
+            return _read_rows(reader, name, columns, [*map(is_number, columns)])
     except csv.Error as error:
         raise InputError(f"not CSV ({error})", file=name, line=reader.line_num) from None
 
 
-def _read_rows(reader: "Reader", name: str, columns: list[str]) -> Table:
-    cells: list[list[str]] = [[] for _ in columns]
-    known: list[dict[str, str]] = [{} for _ in columns]
+def _read_rows(
+    reader: "Reader", name: str, columns: list[str], numeric: list[bool]
+) -> tuple[Table, dict[str, "array[float]"]]:
+    text = [place for place, is_number in enumerate(numeric) if not is_number]
+    cells: dict[int, list[str]] = {place: [] for place in text}
+    known: dict[int, dict[str, str]] = {place: {} for place in text}
+    numbers = {place: array("d") for place in range(len(columns)) if numeric[place]}
     lines = array("Q")  # a fifth of the room of a list
     start = reader.line_num + 1
-    while rows := list(itertools.islice(reader, _CHUNK)):
+    while rows := list(itertools.islice(reader, _READ_CHUNK)):
         starts: Sequence[int] = range(start, reader.line_num + 1)
         start = reader.line_num + 1
         if len(starts) != len(rows):
@@ -148,11 +169,36 @@ def _read_rows(reader: "Reader", name: str, columns: list[str]) -> Table:
         if {*map(len, rows)} - {len(columns)}:
             raise _wrong_length(rows, starts, name, len(columns))
         lines.extend(starts)
-        most = min(_MOST_SHARED, 1 + len(lines) // 2)
-        for own, seen, new in zip(cells, known, zip(*rows, strict=True), strict=False):
-            # Equal cells share one string, where a column repeats itself.
-            own += map(seen.setdefault, new, new) if len(seen) < most else new
-    return Table.of_columns(name, dict(zip(columns, cells, strict=True)), lines)
+        most = min(_MOST_SHARED, max(_FEW_SHARED, len(lines) // 2))
+        for place, new in enumerate(zip(*rows, strict=True)):
+            if numeric[place]:
+                numbers[place].extend(floats(new, name, columns[place], starts))
+            else:
+                # Equal cells share one string, where a column repeats itself.
+                seen = known[place]
+                cells[place] += map(seen.setdefault, new, new) if len(seen) < most else new
+    table = Table.of_columns(name, {columns[place]: own for place, own in cells.items()}, lines)
+    return table, {columns[place]: own for place, own in numbers.items()}
+
+
+def floats(
+    cells: Sequence[str], name: str, column: str, lines: Sequence[int] = ()
+) -> "array[float]":
+    """Return ``cells`` as numbers; raises :class:`InputError` naming the first that is none."""
+    try:
+        return array("d", map(float, cells))
+    except ValueError:
+        index = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+        line = lines[index] if index < len(lines) else None
+        raise InputError("not a number", file=name, line=line, column=column) from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _starts(rows: list[list[str]], first: int) -> list[int]:
@@ -172,13 +218,24 @@ def _wrong_length(
 
 def read_path(path: Path) -> Table:
     """Read the CSV file ``path``; raises :class:`InputError` as :func:`read` does."""
+    with opened(path) as stream:
+        return read(stream, str(path))
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[str]]:
+    """Open the CSV file ``path`` to be read.
+
+    Raises :class:`InputError` where it is missing or a folder.
+    """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return read(stream, str(path))
+        stream = open(path, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
     except FileNotFoundError:
         raise InputError("no such file", file=path) from None
     except IsADirectoryError:
         raise InputError("a folder, where a CSV file was expected", file=path) from None
+    with stream:
+        yield stream
 
 
 def write(table: Table, stream: IO[str]) -> None:
