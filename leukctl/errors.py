@@ -61,12 +61,17 @@ class DeviceError(LeukctlError):
     """A device that was asked for and is not there."""
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether Python, torch's allocator for CPUs, or a GPU had no memory left.
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+ONEDNN = ("could not create a primitive", "could not execute a primitive")
 
-    Looks at names and texts, so that it can be asked without torch.
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether Python, torch's allocator for CPUs, oneDNN, or a GPU had no memory left.
+
+    Looks at names and texts, so that it can be asked without torch. What oneDNN says may have
+    another cause, which it keeps to itself.
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     said = str(error).lower() if isinstance(error, RuntimeError) else ""
-    return "can't allocate memory" in said or "out of memory" in said
+    return any(words in said for words in (*_NO_MEMORY, *ONEDNN))

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sized
 from typing import Any, TypeVar
 
-from leukctl.errors import LeukctlError, is_out_of_memory
+from leukctl.errors import ONEDNN, LeukctlError, is_out_of_memory
 
 Result = TypeVar("Result")
 
@@ -46,19 +46,21 @@ class Portion:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
+                said = str(error)
             # Here the error is gone, and with it the tensors that its traceback held.
-            self._halve(max(part.stop - part.start for part in parts))
+            self._halve(max(part.stop - part.start for part in parts), said)
 
     def each(self, function: Callable[[Any], Result], batch: Sized) -> list[Result]:
         """Return what ``function`` makes of each part of a batch that can be sliced."""
         sliced: Any = batch
         return self.attempt(len(batch), lambda parts: [function(sliced[part]) for part in parts])
 
-    def _halve(self, tried: int) -> None:
+    def _halve(self, tried: int, said: str) -> None:
         if tried <= 1:
+            unsure = f" (oneDNN: {said})" if said in ONEDNN else ""
             raise LeukctlError(
-                "out of memory with one image at a time; a smaller --input-size, a smaller "
-                "backbone or more memory is needed"
+                f"out of memory with one image at a time{unsure}; a smaller --input-size, a "
+                "smaller backbone or more memory is needed"
             )
         self.size = (tried + 1) // 2
         self.on_smaller(self.size)

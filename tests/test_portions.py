@@ -39,6 +39,7 @@ def test_what_torch_says_without_memory_is_known() -> None:
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate"))
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_out_of_memory(ValueError("out of memory"))
 
@@ -77,6 +78,14 @@ def test_one_image_that_is_too_much_ends_it() -> None:
         raise MemoryError
 
     with pytest.raises(LeukctlError, match="out of memory with one image at a time"):
+        Portion().each(work, [1, 2, 3])
+
+
+def test_what_may_be_something_else_than_memory_is_told() -> None:
+    def work(x: list[int]) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    with pytest.raises(LeukctlError, match=r"\(oneDNN: could not create a primitive\)"):
         Portion().each(work, [1, 2, 3])
 
 
