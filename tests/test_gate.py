@@ -94,3 +94,30 @@ def test_a_tolerance_that_names_a_metric_adds_it_to_those_compared():
     was, now = _values() | {"val.mcc": 0.9}, _values() | {"val.mcc": 0.5}
     assert gate.compare(was, now, "test", Tolerances()) == []
     assert gate.compare(was, now, "test", Tolerances(0, {"val.mcc": 0.1}))
+
+
+@pytest.mark.parametrize("end", ["lo", "hi"])
+def test_the_end_of_an_interval_is_compared_as_its_metric(end):
+    name = f"test.log_loss.{end}"
+    was, now = _values() | {name: 0.5}, _values() | {name: 0.7}
+    (breach,) = gate.compare(was, now, "test", Tolerances(0, {name: 0.1}))
+    assert str(breach) == f"{name}: was 0.5, is 0.7, bar: at most 0.6"
+    assert gate.compare(now, was, "test", Tolerances(0, {name: 0.1})) == []
+
+
+def test_a_value_of_a_class_is_compared_where_a_tolerance_names_it():
+    name = "test.per_class.[Malignant] =Pro-B.f1"
+    tolerances = gate.parse_tolerances([f"{name}=0.05"])
+    assert tolerances.named == {name: 0.05}
+    was, now = _values() | {name: 0.9}, _values() | {name: 0.8}
+    assert [b.metric for b in gate.compare(was, now, "test", tolerances)] == [name]
+
+
+def test_a_baseline_of_an_earlier_version_lacks_metrics_that_cannot_fall():
+    was = {"test.n": 5.0} | _values()
+    del was["test.kappa"]
+    assert gate.compare(was, _values(), "test", Tolerances()) == []
+    with pytest.raises(UsageError, match=r"no metric 'test.kappa' in the baseline"):
+        gate.compare(was, _values(), "test", Tolerances(0, {"test.kappa": 0.1}))
+    with pytest.raises(UsageError, match=r"no metric 'val.accuracy' in the baseline"):
+        gate.compare(was, _values(), "val", Tolerances())

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leukctl.cli import calibrating, options, rendering, streams
+from leukctl.cli import calibrating, gating, options, rendering, streams
 from leukctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from leukctl.reporting.audits import Audit
     from leukctl.reporting.content import Report
-    from leukctl.reporting.gate import Breach, Condition, Tolerances
     from leukctl.reporting.sources import Model, Sources
     from leukctl.tables import Table
 
@@ -58,7 +57,7 @@ def report(
         typer.Option(
             "--baseline",
             metavar="FILE",
-            help="A metrics.json or a run; exit 1 when a metric is worse than there.",
+            help="A metrics.json, a run or predictions; exit 1 when a metric is worse than there.",
         ),
     ] = None,
     tolerance: Annotated[
@@ -71,6 +70,14 @@ def report(
             show_default="0",
         ),
     ] = None,
+    significant: Annotated[
+        bool,
+        typer.Option(
+            "--significant",
+            help="A metric worse than in the baseline counts only where a paired bootstrap over "
+            "subjects bears it out (p < 0.05); needs the predictions of both.",
+        ),
+    ] = False,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -154,6 +161,7 @@ def report(
       leukctl report runs/mnv2 --by source --intervals bca --resamples 10000
       leukctl report runs/mnv2 --baseline baseline/metrics.json \\
           --tolerance 0.01 --fail-if 'test.f1_macro < 0.90'
+      leukctl report runs/mnv2 --baseline runs/old --significant
       leukctl report runs/mnv2 --calibrate
     """
     from leukctl.reporting import gate, sources
@@ -163,21 +171,22 @@ def report(
     if table == "altalhi2026" and split is not None:
         raise UsageError("--table altalhi2026 has every split; leave out --split")
     conditions = [gate.parse(text) for text in fail_if or ()]
-    if tolerance and baseline is None:
-        raise UsageError("--tolerance goes with --baseline")
+    if (tolerance or significant) and baseline is None:
+        raise UsageError(f"--{'tolerance' if tolerance else 'significant'} goes with --baseline")
     tolerances = gate.parse_tolerances(tolerance or ())
     if calibrate:
         calibrating.inputs(inputs)
-    full = kind == "html" and table is None
+    full = significant or (kind == "html" and table is None)
     given = [_input(path) for path in inputs]
     found = sources.load(given, seed, full, resamples, intervals)
     for warning in found.warnings:
         streams.warn(warning)
     content = _report(found, split, digits, "tables" if table else kind)
     _group(content, by)
-    breaches = _check(content, conditions)
+    breaches = gating.check(content, conditions)
     if baseline is not None:
-        breaches += _compare(content, baseline, tolerances)
+        test = (seed or 0, resamples or gating.TEST_RESAMPLES) if significant else None
+        breaches += gating.compare(content, baseline, tolerances, seed, test)
     if table is None:
         rendering.write_report(content, kind, output)
     else:
@@ -272,33 +281,3 @@ def _say_what_the_table_leaves_out(content: "Report", table: str) -> None:
         del found["similarity tables"]
     for name in [name for name, there in found.items() if there]:
         streams.note(f"--table {table} leaves out the {name}")
-
-
-def _check(content: "Report", conditions: "list[Condition]") -> list[str]:
-    """Return a line for every condition that a model meets."""
-    from leukctl.reporting import documents, gate
-
-    if conditions and not content.models:
-        raise UsageError("--fail-if needs a run or predictions")
-    return [
-        _line(model.name, breach)
-        for model in content.models
-        for breach in gate.check(conditions, documents.flatten(model.document))
-    ]
-
-
-def _compare(content: "Report", baseline: Path, tolerances: "Tolerances") -> list[str]:
-    """Return a line for every metric of the one model that is worse than in ``baseline``."""
-    from leukctl.reporting import documents, gate
-
-    if len(content.models) != 1:
-        raise UsageError(f"--baseline goes with one model; there are {len(content.models)}")
-    model = content.models[0]
-    was = documents.flatten(documents.read(baseline))
-    now = documents.flatten(model.document)
-    breaches = gate.compare(was, now, str(content.split), tolerances)
-    return [_line(model.name, breach) for breach in breaches]
-
-
-def _line(name: str, breach: "Breach") -> str:
-    return f"fell: {name}: {breach}"

@@ -137,13 +137,19 @@ def compare(was: Values, values: Values, split: str, tolerances: Tolerances) -> 
         if before is None:
             continue
         allowed = tolerances.named.get(name, tolerances.default)
-        down = name.rpartition(".")[2] in catalog.METRICS_DOWN
+        down = _metric(name) in catalog.METRICS_DOWN
         bar = before + allowed if down else before - allowed
         if now is None or (now - bar if down else bar - now) > _ROUNDING:
             breaches.append(
                 Breach(name, before, now, f"at {'most' if down else 'least'} {bar:.6g}")
             )
     return breaches
+
+
+def _metric(name: str) -> str:
+    """Return the metric at the end of a name, which an end of its interval may follow."""
+    *_, metric, last = ["", *name.split(".")]
+    return metric if last in ("lo", "hi") else last
 
 
 def _look_up(values: Values, name: str, where: str = "") -> float | None:

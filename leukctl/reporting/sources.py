@@ -11,31 +11,15 @@ from leukctl import calibration, predictions, runs, tables
 from leukctl.calibration import Calibration
 from leukctl.errors import InputError, UsageError
 from leukctl.predictions import Predictions
-from leukctl.reporting import audits, documents, environments, similarity
+from leukctl.reporting import audits, documents, environments, scoring, similarity
 from leukctl.reporting.audits import Audit
 from leukctl.reporting.documents import Document
+from leukctl.reporting.scoring import Wanted
 from leukctl.runs import Run
 from leukctl.tables import Table
 
 EXPLANATIONS = "explanations.csv"
 EXPLANATION_COLUMNS = ("path", "label", "predicted", "method", "panel")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """How intervals are wanted; None takes what a run has, and the defaults for others."""
-
-    seed: int | None = None
-    resamples: int | None = None
-    method: str | None = None
-
-    def met_by(self, document: Document) -> bool:
-        """Tell whether the intervals of ``document`` were made like this."""
-        made = document["bootstrap"]
-        method = made.get("proportions") or made.get("method", "percentile")
-        found = (made["seed"], made["resamples"], method)
-        wanted = (self.seed, self.resamples, self.method)
-        return all(w in (None, f) for w, f in zip(wanted, found, strict=True))
 
 
 @dataclass(slots=True)
@@ -144,27 +128,20 @@ def load_models(inputs: Sequence[Path]) -> list[Model]:
     models = []
     for path, name in zip(inputs, _names(inputs), strict=True):
         if path.is_dir() and (runs.is_run(path) or runs.is_folds(path)):
-            document = _stored(path, Wanted())
+            document = scoring.stored(path, Wanted())
             rows = runs.read_predictions(path)
-            models.append(Model(name, _plain(rows) if document is None else document, rows))
+            models.append(Model(name, scoring.plain(rows) if document is None else document, rows))
             continue
         content = path if path.is_dir() else _read_path(path)
         if isinstance(content, Table) and any(c.startswith("p:") for c in content.columns):
             rows = predictions.from_table(content)
-            models.append(Model(name, _plain(rows), rows))
+            models.append(Model(name, scoring.plain(rows), rows))
         elif isinstance(content, Model):
             content.name = name
             models.append(content)
         else:
             raise InputError("neither a run, nor predictions, nor a metrics.json", file=path)
     return models
-
-
-def _plain(rows: Predictions) -> Document:
-    """Return the scores of ``rows`` with no interval, which a comparison has no use for."""
-    from leukctl import metrics
-
-    return metrics.document(rows, resamples=0)
 
 
 def _names(inputs: Sequence[Path | Table | Audit | Model]) -> list[str]:
@@ -229,7 +206,7 @@ def _add_table(
     if any(column.startswith("p:") for column in table.columns):
         rows = predictions.from_table(table)
         rows.name = name
-        sources.models.append(Model(name, _score(rows, wanted), rows))
+        sources.models.append(Model(name, scoring.score(rows, wanted), rows))
     elif set(similarity.COLUMNS) <= set(table.columns):
         sources.similarities.append(table)
     elif set(EXPLANATION_COLUMNS) <= set(table.columns) and isinstance(given, Path):
@@ -250,7 +227,7 @@ def _add_explanations(sources: Sources, folder: Path, table: Table) -> None:
 def _run(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) -> Model:
     run = runs.read(folder, verify=False) if runs.is_run(folder) else None
     calibrated = _calibration(sources, run) if run is not None else None
-    document = _stored(folder, wanted)
+    document = scoring.stored(folder, wanted)
     if document is not None and not full:
         return Model(
             name,
@@ -261,7 +238,7 @@ def _run(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) 
         )
     rows = runs.read_predictions(folder)
     rows.name = name
-    if document is not None and not _fits(document, rows):
+    if document is not None and not scoring.fits(document, rows):
         sources.warnings.append(
             f"{folder}: {runs.METRICS} does not fit {runs.PREDICTIONS}; scored anew"
         )
@@ -270,7 +247,7 @@ def _run(sources: Sources, folder: Path, name: str, wanted: Wanted, full: bool) 
     environment = environments.read(folder)
     return Model(
         name,
-        document if document is not None else _score(rows, wanted),
+        document if document is not None else scoring.score(rows, wanted),
         rows,
         run,
         tables.read_path(history) if history.is_file() else None,
@@ -288,43 +265,3 @@ def _calibration(sources: Sources, run: Run) -> Calibration | None:
     except InputError as error:
         sources.warnings.append(f"{error}; not shown")
         return None
-
-
-def _stored(folder: Path, wanted: Wanted) -> Document | None:
-    """Return the metrics of a run where they are what is wanted, or all that there is."""
-    if not (folder / runs.METRICS).is_file():
-        return None
-    document = documents.read(folder)
-    if not wanted.met_by(document):
-        return None
-    if documents.is_complete(document):
-        return document
-    return None if (folder / runs.PREDICTIONS).is_file() else documents.completed(document)
-
-
-def _score(rows: Predictions, wanted: Wanted) -> Document:
-    # Late, so that the gate on a run's own metrics.json starts without scikit-learn.
-    from leukctl import metrics, statistics
-
-    resamples = statistics.RESAMPLES if wanted.resamples is None else wanted.resamples
-    return metrics.document(rows, wanted.seed or 0, resamples, wanted.method or "percentile")
-
-
-def _fits(document: Document, rows: Predictions) -> bool:
-    """Tell whether the scores are those of ``rows``, by the counts and the mean log loss."""
-    from leukctl import metrics, statistics
-    from leukctl.catalog import UNSPLIT
-
-    if set(document["splits"]) != {split or UNSPLIT for split in rows.splits()}:
-        return False
-    for split in rows.splits():
-        scores = document["splits"][split or UNSPLIT]
-        known = metrics.labelled(rows.of_split(split))
-        if scores["classes"] != known.classes or scores["n"] != len(known):
-            return False
-        if scores["confusion"] != metrics.confusion(known).tolist():
-            return False
-        log_loss = float(statistics.losses(known)[0].mean())
-        if abs((scores["log_loss"]["value"] or 0.0) - log_loss) > 1e-9:
-            return False
-    return True
