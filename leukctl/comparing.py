@@ -21,7 +21,11 @@ COLUMNS = (
     "target_a",
     "target_b",
     "mr_ssim",
+    "spearman",
+    "top20_iou",
+    "ssim_window",
 )
+MEASURES = COLUMNS[9:12]
 
 
 def mr_ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
@@ -35,9 +39,36 @@ def mr_ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    side = min(7, *first.shape)
-    window = side if side % 2 else side - 1
+    window = ssim_window(first.shape)
     return float(structural_similarity(first, second, data_range=1.0, win_size=window))
+
+
+def ssim_window(shape: tuple[int, ...]) -> int:
+    """Return the side of the window that :func:`mr_ssim` averages over, in pixels."""
+    side = min(7, *shape)
+    return side if side % 2 else side - 1
+
+
+def spearman(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Return the rank correlation of two heatmaps over their pixels, in [-1, 1].
+
+    Unlike the structural similarity it does not grow with large regions where both are zero.
+    """
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second, axis=None).statistic)
+
+
+def top_overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Return the intersection over union of the hottest fifths of two heatmaps, in [0, 1]."""
+    a, b = _top(first), _top(second)
+    return float((a & b).sum() / (a | b).sum())
+
+
+def _top(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    # Above the quantile, and not from it on: where most of a map is zero, zeros are not its top.
+    bound = np.quantile(values, 0.8)
+    return values > bound if bound < values.max() else values == bound
 
 
 def pairs(rows: Sequence[Explanation]) -> Iterator[tuple[Explanation, Explanation]]:
@@ -70,7 +101,7 @@ def pairs(rows: Sequence[Explanation]) -> Iterator[tuple[Explanation, Explanatio
 def compare(a: Explanation, b: Explanation) -> list[str]:
     """Return the row of similarity.csv for two maps of one image.
 
-    The similarity stays empty where either map is blank: two empty maps would count as equal.
+    The measures stay empty where either map shows nothing: two empty maps would count as equal.
 
     Raises :class:`InputError` for maps that cannot be read or are of different sizes.
     """
@@ -95,5 +126,9 @@ def compare(a: Explanation, b: Explanation) -> list[str]:
         b.method,
         a.target,
         b.target,
-        repr(mr_ssim(first, second)) if comparable else "",
+        *(repr(measure(first, second)) if comparable else "" for measure in _MEASURES),
+        str(ssim_window(first.shape)),
     ]
+
+
+_MEASURES = (mr_ssim, spearman, top_overlap)

@@ -9,6 +9,7 @@ from skimage.metrics import structural_similarity
 from leukctl import cli, comparing, explanations, tables
 from leukctl.errors import InputError
 from leukctl.explanations import Explanation
+from leukctl.reporting import similarity
 from leukctl.tables import Table
 
 BUMP = np.exp(-((np.indices((32, 32)) - 15.5) ** 2).sum(0) / 60).astype(np.float32)
@@ -67,6 +68,30 @@ def test_it_is_the_mean_of_the_ssim_formula_over_7x7_windows() -> None:
     assert comparing.mr_ssim(a, b) == pytest.approx(np.mean(values), rel=1e-5)
 
 
+def test_ranks_and_overlap_tell_what_the_empty_ground_hides() -> None:
+    # Two squares of 4 of 100 pixels each, of which 2 are common to both.
+    a, b = np.zeros((2, 10, 10), np.float32)
+    a[4:6, 4:6] = b[4:6, 5:7] = 1
+    assert comparing.top_overlap(a, b) == pytest.approx(2 / 6)
+    wanted = (2 / 100 - 0.04**2) / (0.04 * 0.96)  # the phi coefficient, for two values a map
+    assert comparing.spearman(a, b) == pytest.approx(wanted)
+    assert comparing.spearman(BUMP, np.sqrt(BUMP)) == pytest.approx(1)
+    assert comparing.top_overlap(BUMP, np.sqrt(BUMP)) == 1
+    half = np.zeros((10, 10), np.float32)
+    half[:5] = 1
+    assert comparing.top_overlap(half, half.T) == pytest.approx(25 / 75)
+
+
+def test_the_table_of_means_has_student_intervals(tmp_path: Path) -> None:
+    from scipy import stats
+
+    values = [0.5, 0.7, 0.9, 0.6]
+    rows = [["x", "ALL", "ALL", "m", "gradcam", "m", "lime", repr(value)] for value in values]
+    (everything, _) = similarity.summarize([Table("s", list(similarity.COLUMNS), rows)])
+    wanted = stats.ttest_1samp(values, 0).confidence_interval()
+    assert everything.ci95 == pytest.approx(tuple(wanted))
+
+
 def test_two_methods_of_a_model_and_two_models_of_a_method_are_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +139,9 @@ def test_the_gate_looks_at_the_mean_of_each_pair(
     assert "m gradcam / scorecam: mr_ssim" in capsys.readouterr().err
     assert cli.main(["compare-cams", str(folder), "--fail-if", "mr_ssim > 0.8"]) == 0
     assert cli.main(["compare-cams", str(folder), "--fail-if", "ssim > 0.8"]) == 2
+    capsys.readouterr()
+    assert cli.main(["compare-cams", str(folder), "--fail-if", "top20_iou < 0.1"]) == 1
+    assert "m gradcam / scorecam: top20_iou" in capsys.readouterr().err
 
 
 def test_blank_maps_are_not_counted_as_equal(
@@ -131,7 +159,7 @@ def test_blank_maps_are_not_counted_as_equal(
     )
     assert cli.main(["compare-cams", str(folder)]) == 0
     said = capsys.readouterr()
-    assert [line.rsplit(",", 1)[1] for line in said.out.splitlines()[1:]] == ["", "1.0"]
+    assert [line.split(",")[9] for line in said.out.splitlines()[1:]] == ["", "1.0"]
     assert "1 pairs left out" in said.err
     blank = folder_of(
         tmp_path / "blank",

@@ -19,6 +19,7 @@ class Row:
         label: the class, None for all images together.
         n: images.
         mean, deviation: of the similarity, in [-1, 1]; the deviation is None for one image.
+        ci95: of the mean, by Student's t, None for one image.
     """
 
     pair: tuple[str, str, str, str]
@@ -26,6 +27,7 @@ class Row:
     n: int
     mean: float
     deviation: float | None
+    ci95: tuple[float, float] | None = None
 
     @property
     def models(self) -> str:
@@ -40,19 +42,19 @@ class Row:
         return first if first == second else f"{first} / {second}"
 
 
-def summarize(similarities: Sequence[Table]) -> list[Row]:
+def summarize(similarities: Sequence[Table], measure: str = "mr_ssim") -> list[Row]:
     """Return the mean similarity by pair and class, all classes together first.
 
-    A row whose ``mr_ssim`` is empty (a map that could not be made) is left out.
+    A row whose ``measure`` is empty (a map that could not be made) is left out.
 
     Raises :class:`InputError` for a similarity that is no number in [-1, 1].
     """
     groups: dict[tuple[str, str, str, str], dict[str | None, list[float]]] = {}
     for table in similarities:
         labels = table.column("label")
-        pairs = zip(*(table.column(name) for name in COLUMNS[3:]), strict=True)
+        pairs = zip(*(table.column(name) for name in (*COLUMNS[3:7], measure)), strict=True)
         for index, (first, method, second, other, cell) in enumerate(pairs):
-            value = _value(table, index, cell)
+            value = _value(table, index, measure, cell)
             if value is None:
                 continue
             group = groups.setdefault((first, method, second, other), {None: []})
@@ -68,10 +70,20 @@ def summarize(similarities: Sequence[Table]) -> list[Row]:
 
 def _row(pair: tuple[str, str, str, str], label: str | None, values: list[float]) -> Row:
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Row(pair, label, len(values), math.fsum(values) / len(values), deviation)
+    mean = math.fsum(values) / len(values)
+    return Row(pair, label, len(values), mean, deviation, _interval(mean, deviation, len(values)))
 
 
-def _value(table: Table, index: int, cell: str) -> float | None:
+def _interval(mean: float, deviation: float | None, n: int) -> tuple[float, float] | None:
+    if deviation is None:
+        return None
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    return max(mean - half, -1.0), min(mean + half, 1.0)
+
+
+def _value(table: Table, index: int, measure: str, cell: str) -> float | None:
     if not cell:
         return None
     try:
@@ -79,5 +91,5 @@ def _value(table: Table, index: int, cell: str) -> float | None:
     except ValueError:
         value = math.nan
     if not -1 - 1e-6 <= value <= 1 + 1e-6:
-        raise table.error(index, "mr_ssim", f"{cell!r} is no similarity in [-1, 1]")
+        raise table.error(index, measure, f"{cell!r} is no similarity in [-1, 1]")
     return value
