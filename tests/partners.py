@@ -4,6 +4,7 @@ from typing import Any
 
 from leukctl import distributed, training
 from leukctl.distributed import predicting
+from leukctl.fusion import sharing
 from leukctl.runtime import timm, torch
 
 nn = torch.nn
@@ -85,6 +86,7 @@ def serve() -> None:
         {
             training.JOB: training.follow,
             predicting.JOB: predicting.follow,
+            sharing.JOB: sharing.follow,
             "step": follow_step,
             "exchange": lambda content: bool(exchange()),
             "lose": lose,

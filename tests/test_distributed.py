@@ -19,9 +19,12 @@ import partners
 import pytest
 from fakes import draw_squares
 
-from leukctl import cli, distributed, launch, runs, tables
+from leukctl import cli, distributed, launch, runs, runtime, tables
 from leukctl.distributed import collectives, team
 from leukctl.errors import LeukctlError
+from leukctl.fusion.features import collect
+from leukctl.fusion.sources import from_backbones
+from leukctl.tensors import Reader
 from leukctl.training.checkpoints import Checkpoint
 
 MARK = "TORCHELASTIC_RUN_ID"
@@ -270,6 +273,21 @@ def test_two_processes_predict_the_same_file(
     assert np.allclose(
         np.array(ours.column("confidence"), float), np.array(theirs.column("confidence"), float)
     )
+
+
+def test_two_processes_take_the_same_features(
+    manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name in ("two", "one"):
+        sources = from_backbones(["standard_cnn", "mobilenetv2_035"], [], False, 0, 32)
+        paths = [Path(path) for path in tables.read_path(manifest).column("path")]
+        compute = runtime.compute("cpu", "fp32")
+        bank = collect(sources, paths, Reader(), compute, folder=tmp_path / name, batch_size=8)
+        assert bank.computed == len(paths)
+        found.append(bank.read())
+        two.delenv(MARK, raising=False)
+    assert np.allclose(*found, rtol=1e-4, atol=1e-5)
 
 
 def test_a_process_that_is_killed_is_told_of() -> None:

@@ -18,8 +18,10 @@ def follow() -> int:
     warnings.simplefilter("ignore")
     from leukctl import distributed, training
     from leukctl.distributed import predicting
+    from leukctl.fusion import sharing
 
-    distributed.serve({training.JOB: training.follow, predicting.JOB: predicting.follow})
+    rooms = (training, predicting, sharing)
+    distributed.serve({room.JOB: room.follow for room in rooms})
     return ExitStatus.DONE
 
 

@@ -139,6 +139,10 @@ def train(
     --val-from-train, as val; RUN itself gets the predictions of all test folds, their scores, and
     folds.csv. The same line again trains what is missing.
 
+    torchrun --nproc-per-node N -m leukctl train … divides every batch among N processes, each with
+    a GPU or some threads of its own (OMP_NUM_THREADS); images, losses and what is written are those
+    of one process but for the last digits. predict and fuse divide their images likewise.
+
     \b
     Names with parameters, and their defaults:
       basic        rotate=180:shift=0.1:scale=0.1:flip=both (also of those below)

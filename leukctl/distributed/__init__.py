@@ -14,6 +14,7 @@ from leukctl.distributed.collectives import (
     rank,
     share_json,
     share_state,
+    share_tensors,
     size,
 )
 from leukctl.distributed.team import dismiss, serve, together
@@ -32,6 +33,7 @@ __all__ = [
     "serve",
     "share_json",
     "share_state",
+    "share_tensors",
     "size",
     "together",
 ]

@@ -5,7 +5,7 @@ Numbers and bytes alone: nothing is pickled.
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -94,9 +94,14 @@ def share_json(content: Any = None) -> Any:
 
 def share_state(network: torch.nn.Module) -> None:
     """Give the network of every process the tensors that the first one's has."""
+    share_tensors(network.state_dict())
+
+
+def share_tensors(state: Mapping[str, torch.Tensor]) -> None:
+    """Fill the tensors of every process, of equal names and shapes, with the first one's."""
     if size() == 1:
         return
-    for tensor in network.state_dict().values():
+    for tensor in state.values():
         # In the order of the elements, whatever their strides are.
         plain = tensor.detach().clone(memory_format=torch.contiguous_format)
         _do(dist.broadcast, plain, 0)

@@ -159,7 +159,7 @@ def collect(
             lambda size: on_note(f"out of memory: {size} images at a time from here on")
         )
         extractors = [source.extractor(compute, portion) for source in sources]
-        _fill(bank, missing, extractors, read, batch_size, on_progress)
+        _fill(bank, missing, sources, extractors, read, batch_size, on_progress)
     return bank
 
 
@@ -175,16 +175,19 @@ def _missing(bank: Bank) -> list[int]:
 def _fill(
     bank: Bank,
     missing: list[int],
+    sources: Sequence[Source],
     extractors: list[FeatureExtractor],
     read: Reader,
     batch_size: int,
     on_progress: Progress,
 ) -> None:
     """Compute the features of images, and write them part by part, the last one when cut off."""
+    from leukctl.fusion import sharing
+
     rest = _Rest(bank, missing)
     paths = [bank.paths[place] for place in missing]
     try:
-        for values in compute(extractors, paths, read, batch_size, bank.times):
+        for values in sharing.compute(sources, extractors, paths, read, batch_size, bank.times):
             rest.take(values)
             on_progress(len(values[0]))
     finally:
