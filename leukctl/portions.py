@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sized
 from typing import Any, TypeVar
 
+from leukctl import processes
 from leukctl.errors import ONEDNN, LeukctlError, is_out_of_memory
 
 Result = TypeVar("Result")
@@ -48,6 +49,7 @@ class Portion:
                     raise
                 said = str(error)
             # Here the error is gone, and with it the tensors that its traceback held.
+            processes.give_back_memory()
             self._halve(max(part.stop - part.start for part in parts), said)
 
     def each(self, function: Callable[[Any], Result], batch: Sized) -> list[Result]:

@@ -75,6 +75,15 @@ def keep_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
+def give_back_memory() -> None:
+    """Give the system what glibc keeps, so that whoever asks it for memory has some.
+
+    oneDNN asks it directly for the code that it compiles.
+    """
+    with contextlib.suppress(OSError, TypeError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def settle() -> None:
     """Make this process one of several equals: a thread of OpenCV's, and memory that it keeps."""
     cv2.setNumThreads(1)

@@ -1,6 +1,8 @@
 """Where a batch is too large for the memory, smaller parts of it give the same answers."""
 
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +81,25 @@ def test_one_image_that_is_too_much_ends_it() -> None:
 
     with pytest.raises(LeukctlError, match="out of memory with one image at a time"):
         Portion().each(work, [1, 2, 3])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and uses glibc")
+def test_memory_that_a_failed_pass_leaves_behind_goes_back_to_the_system() -> None:
+    """oneDNN asks the system itself, and found nothing while glibc kept all of it."""
+
+    def resident_mib() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+    def work(x: list[int]) -> int:
+        if len(x) == 1:
+            return resident_mib()
+        held = [torch.ones(1 << 20) for _ in range(100)]  # 400 MiB
+        assert resident_mib() >= before + 300
+        raise MemoryError(len(held))
+
+    before = resident_mib()
+    assert max(Portion().each(work, [1, 2])) < before + 200
 
 
 def test_what_may_be_something_else_than_memory_is_told() -> None:
