@@ -81,7 +81,7 @@ def on_folds(models: Sequence[Predictions]) -> Stack:
         if split in ("train", "val"):
             raise InputError(
                 f"{path!r} is of split {split}, so its probabilities are not out of fold; "
-                "--fit-on val, or what train --folds leaves",
+                "--fit-on val, or what train --cross-validate leaves",
                 file=first.name,
             )
     if len(set(folds)) < 2:
