@@ -166,10 +166,11 @@ def write(path: Path, data: bytes, sync: bool = True) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
     except OSError as error:
-        raise CheckpointError(
-            f"{path}: {error.strerror or error}; the state before is whole, and --resume "
-            f"{path.parent.parent} goes on from it"
-        ) from None
+        run = path.parent.parent
+        before = read(run)
+        kept = before is not None and bool(before.epochs)
+        whole = f"; the state before is whole, and --resume {run} goes on from it" if kept else ""
+        raise CheckpointError(f"{path}: {error.strerror or error}{whole}") from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """What is said around a training: before it, when it ends badly, and when it is asked for again."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,41 @@ def test_a_divergence_is_told_whenever_the_run_is_asked_for(
     for _ in range(2):
         assert "stopped: the loss became nan in epoch 2" in capsys.readouterr().err
         assert cli.main(["train", "--resume", str(run)]) == 1
+
+
+def test_a_class_with_one_image_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    squares = draw_squares(tmp_path, {"train": 3, "val": 2}, ("blue", "green", "red"))
+    kept = [line for line in squares.read_text().splitlines() if ",green," not in line]
+    alone = f"{tmp_path / 'train' / 'green-0.png'},green,train"
+    squares.write_text("\n".join([*kept, alone]) + "\n")
+    assert cli.main(arguments(squares, tmp_path / "run", "--epochs", "1")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "class 'green' has one image alone" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("room", [1, 2, 4])  # at the beginning, at the weights, at their record
+def test_a_full_disk_in_the_first_epoch_promises_and_leaves_nothing(
+    room: int,
+    squares: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = []
+
+    def full(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) >= room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(arguments(squares, tmp_path / "run", "--epochs", "1")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("No space left on device")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

@@ -41,12 +41,30 @@ def prepared(
     if fold is not None:
         table = crossvalidation.of_fold(table, fold)
     manifest.learnable(table, ("train",), root)
+    _check_single(table)
     table = _with_val(table, percent, seed)
     classes = manifest.learnable(table, ("train", "val"), root)
     if percent is None:  # a val that is cut here tells of its own gaps
         _warn_of_gaps(table, classes)
     inputs.check_weights(table, class_weights)
     return table
+
+
+def _check_single(table: "Table") -> None:
+    """Raise :class:`InputError` for a class with one image in all splits together."""
+    seen: dict[str, set[str]] = {}
+    rows = zip(*(table.column(name) for name in ("label", "split", "path")), strict=True)
+    for label, split, path in rows:
+        if label and split:
+            seen.setdefault(label, set()).add(path)
+    for label, paths in sorted(seen.items()):
+        if len(paths) == 1:
+            raise InputError(
+                f"class {label!r} has one image alone, {min(paths)!r}, which cannot both teach and "
+                "test; empty its split to leave it out",
+                file=table.name,
+                column="label",
+            )
 
 
 def _warn_of_gaps(table: "Table", classes: list[str]) -> None:

@@ -38,7 +38,12 @@ class Checkpoint:
 
     def begin(self) -> None:
         """Write that training has begun; an older checkpoint in the folder goes."""
-        checkpoints.commit(self.run, self.record)
+        try:
+            checkpoints.commit(self.run, self.record)
+        except checkpoints.CheckpointError:
+            if not self.record.epochs:
+                checkpoints.discard(self.run)
+            raise
 
     def save(self, state: State) -> None:
         """Write ``state``; raises :class:`leukctl.checkpoints.CheckpointError`."""
@@ -49,7 +54,7 @@ class Checkpoint:
         moments |= {f"{_RANDOM}{name}": tensor for name, tensor in randomness.items()}
         network = self._write(f"network-{epoch}.safetensors", state.network)
         best = network if state.best.epoch == epoch else self.record.files["best"]
-        self.record = replace(
+        record = replace(
             self.record,
             finished=False,
             epochs=[_row(epoch) for epoch in state.epochs],
@@ -67,7 +72,8 @@ class Checkpoint:
                 "optimizer": self._write(f"optimizer-{epoch}.safetensors", moments),
             },
         )
-        checkpoints.commit(self.run, self.record)
+        checkpoints.commit(self.run, record)
+        self.record = record
         self.seconds += time.monotonic() - started
 
     def finish(self) -> None:
