@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from leukctl import catalog
-from leukctl.cli import heatmaps, inputs, options
+from leukctl.cli import heatmaps, inputs, options, streams
 from leukctl.errors import UsageError
 
 _STEPS = 64
@@ -128,7 +128,9 @@ def explain(
     from leukctl.explaining import Explainer, Settings
     from leukctl.explaining.many import Job
 
-    model = inference.load(described, runtime.compute(device, precision, workers))
+    model = inference.load(
+        described, runtime.compute(device, precision, workers), on_note=streams.warn
+    )
     settings = Settings(batch_size, channels, steps, superpixels, samples, seed)
     job = Job(
         Explainer(model, chosen, settings, layer),
