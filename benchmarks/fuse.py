@@ -16,6 +16,7 @@ another one; the whole command from start to end.
 """
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -143,9 +144,16 @@ def second(given: argparse.Namespace) -> None:
             command = [sys.executable, "-m", "leukctl", "fuse", str(given.manifest), "-q"]
             command += ["--backbones", given.backbone, "--weights", str(given.weights)]
             command += ["--classifier", name, "--features", f"{folder}/f"]
-            started = time.perf_counter()
+            started = time.perf_counter(), _processors()
             subprocess.run([*command, "-o", f"{folder}/{name}"], check=True)
-            print(f"{name:14s} {time.perf_counter() - started:7.1f} s")
+            clock, used = time.perf_counter() - started[0], _processors() - started[1]
+            print(f"{name:14s} {clock:7.1f} s, {used:7.1f} s of processors", flush=True)
+
+
+def _processors() -> float:
+    """Return the seconds that the processes started so far have had of processors."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
