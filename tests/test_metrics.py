@@ -139,6 +139,14 @@ def test_one_source_or_fold_alone_is_no_group():
     assert metrics.document(rows, 0, 20)["splits"]["test"]["groups"] == {}
 
 
+def test_a_source_an_image_is_no_group():
+    rows = many(202)
+    rows.identity["source"] = [str(i // 2) for i in range(202)]
+    assert metrics.document(rows, 0, 0)["splits"]["test"]["groups"] == {}
+    rows = rows.select(range(200))
+    assert len(metrics.document(rows, 0, 0)["splits"]["test"]["groups"]["source"]) == 100
+
+
 def test_a_subject_is_judged_by_vote_and_by_mean_probability():
     # 1: two votes for a, but b by the mean; 2: nobody answers; 3: one vote each, c by the mean
     labels, answers = "aaabbcc", "aab--bc"

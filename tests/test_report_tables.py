@@ -294,7 +294,7 @@ def test_by_gives_a_row_a_group(tmp_path, capsys):
 
 def test_by_tells_why_there_is_nothing_to_tell_apart(tmp_path, capsys):
     path = str(write_predictions(many(subjects=5), tmp_path / "p.csv"))
-    for by, words in (("fold", "no fold told from another"), ("subject", "no subject of one")):
+    for by, words in (("fold", "has not 2 to 100 folds"), ("subject", "has not a subject of one")):
         assert main(["report", path, "--by", by]) == 2
         said = capsys.readouterr()
         assert words in said.err

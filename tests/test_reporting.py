@@ -62,6 +62,7 @@ def test_scores_that_do_not_fit_the_predictions_are_made_anew(tmp_path):
         ({"splits": {"test": {}}}, "damaged metrics"),
         ({"splits": []}, "damaged metrics"),
         ({"bootstrap": None}, "damaged metrics"),
+        ({"bootstrap": {"method": [], "resamples": 1, "seed": 0}}, "damaged metrics"),
     ],
 )
 def test_metrics_of_another_schema_or_damaged_are_refused(change, message, tmp_path):
@@ -198,6 +199,27 @@ def test_leaks_missing_subjects_abstentions_and_absent_classes_are_said():
     said = " ".join(findings.findings([_model(rows)], "test"))
     assert "1 subject has images in more than one split" in said
     assert "No subjects" not in said
+
+
+def test_images_of_one_class_and_intervals_that_are_too_narrow_are_said():
+    said = " ".join(findings.findings([_model(few("aa", "ab"))], "test"))
+    assert "of one class only: AUROC, average precision and specificity are not defined" in said
+    assert "one class only" not in " ".join(findings.findings([_model(few("ab", "ab"))], "test"))
+    rows = many(60, subjects=9)
+    document = metrics.document(rows, 0, 20, "wilson")
+    (model,) = [sources.Model("m", document, rows)]
+    assert "take images for independent" in " ".join(findings.findings([model], "test"))
+    assert "independent" not in " ".join(findings.findings([_model(rows)], "test"))
+
+
+def test_a_group_that_is_damaged_is_refused(tmp_path):
+    rows = many(60)
+    rows.identity["fold"] = [str(i % 2) for i in range(60)]
+    document = metrics.document(rows, 0, 20)
+    del document["splits"]["test"]["groups"]["fold"]["1"]["n"]
+    files.write_json(tmp_path / "m.json", document)
+    with pytest.raises(InputError, match="damaged metrics"):
+        documents.read(tmp_path / "m.json")
 
 
 def test_models_scored_on_different_images_are_said():

@@ -219,8 +219,8 @@ def _group(content: "Report", by: str | None) -> None:
         if by == "subject" and mixed:
             streams.note(f"{model.name}: {mixed} subjects of several classes are left out")
         if by != "split" and len(content.parts(model)) < 2:
-            some = "subject of one class" if by == "subject" else f"{by} told from another"
-            raise UsageError(f"--by {by}: {model.name} has no {some} on {content.split}")
+            some = "a subject of one class" if by == "subject" else f"2 to 100 {by}s to tell apart"
+            raise UsageError(f"--by {by}: {model.name} has not {some} on {content.split}")
 
 
 def _input(path: Path) -> "Path | Table | Audit | Model":

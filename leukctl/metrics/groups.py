@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from leukctl.predictions import Predictions
 
+MOST = 100  # groups of a column that are told apart
+
 
 @dataclass(slots=True)
 class SubjectLevel:
@@ -26,13 +28,16 @@ class SubjectLevel:
 def parts(known: Predictions, column: str) -> dict[str, Predictions]:
     """Return the rows of each cell of ``column``; none where all rows have the same.
 
-    Rows without one are left out.
+    Rows without one are left out. More than 100 are none either: such a column tells images apart
+    and not where they come from.
     """
-    cells = known.identity[column]
-    names = sorted({*cells} - {""}, key=_order)
-    if len(names) < 2:
+    rows: dict[str, list[int]] = {}
+    for index, cell in enumerate(known.identity[column]):
+        if cell:
+            rows.setdefault(cell, []).append(index)
+    if not 1 < len(rows) <= MOST:
         return {}
-    return {name: known.select([i for i, c in enumerate(cells) if c == name]) for name in names}
+    return {name: known.select(rows[name]) for name in sorted(rows, key=_order)}
 
 
 def subject_level(known: Predictions) -> SubjectLevel:

@@ -49,9 +49,13 @@ def check(content: Any, name: str) -> None:
     try:
         check_number(content["bootstrap"]["resamples"])
         check_number(content["bootstrap"]["seed"])
+        for key in ("method", "proportions"):
+            if not isinstance(content["bootstrap"].get(key, ""), str):
+                raise TypeError(f"{key} {content['bootstrap'][key]!r}")
         check_number(content["subjects_in_several_splits"])
         for split in content["splits"].values():
             _check_split(split)
+            check_number(split.get("n_mixed_subjects", 0))
             for parts in split.get("groups", {}).values():
                 for part in parts.values():
                     _check_split(part)

@@ -63,6 +63,17 @@ def _of_model(model: Model, split: str) -> Iterator[str]:
         if absent
         else ""
     )
+    yield (
+        f"Images of {split} are of one class only: AUROC, average precision and specificity are "
+        "not defined."
+        if scores["n"] > 0 and len(absent) == len(scores["classes"]) - 1
+        else ""
+    )
+    yield (
+        "Wilson's intervals take images for independent: too narrow, since subjects have several."
+        if model.document["bootstrap"].get("proportions") and scores["unit"] == "subjects"
+        else ""
+    )
     yield _abstentions(scores["coverage"]["value"])
     unlabelled = scores["n_unlabelled"]
     yield (
