@@ -21,7 +21,7 @@ def report(
         typer.Argument(
             metavar="INPUT",
             help="Run folders, predictions (- is standard input), similarity tables, "
-            "explanations folders, audits (JSON).",
+            "explanations folders, audits or metrics (JSON).",
         ),
     ],
     output: options.Output = None,
@@ -137,7 +137,8 @@ def report(
     SPLIT.fold.K.METRIC and SPLIT.subject.vote.METRIC or .mean. Explanations appear in HTML only.
     An audit by leukctl split shows what can be told without the cells beside what the models reach.
 
-    --table:
+    \b
+    Tables, of macro means where a paper does not say:
       digiammarco2024  accuracy to loss of each model; MR-SSIM by class
       altalhi2026      accuracy, loss and F1 by model, augmentation and split
       muduli2025       precision to accuracy in percent, and AUC, of each model
