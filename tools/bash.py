@@ -39,6 +39,10 @@ _leukctl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] || { command=${COMP_WORDS[i]}; break; }
     done
+    # A command below a command.
+    if ((i + 1 < COMP_CWORD)) && [[ $command' '${COMP_WORDS[i + 1]} == @(BELOW) ]]; then
+        command+=' '${COMP_WORDS[i + 1]}
+    fi
 """
 TAIL = """\
 }
@@ -51,13 +55,17 @@ def script(commands: list[Command]) -> str:
     """Return the content of ``leukctl.bash``."""
     root, *others = commands
     lines = ["    case $command in"]
-    lines += _case("''", _words(root, others), [], [])
+    lines += _case("''", _words(root, [o for o in others if " " not in o.name]), [], [])
     for command in others:
         values = [option for option in command.options if option.value is not None]
         lines += _case(
-            command.name, _words(command, []), values, [value for value, _ in command.arguments]
+            shlex.quote(command.name),
+            _words(command, []),
+            values,
+            [value for value, _ in command.arguments],
         )
-    return HEAD + "\n".join([*lines, "    esac"]) + "\n" + TAIL
+    below = "|".join(command.name.replace(" ", "\\ ") for command in others if " " in command.name)
+    return HEAD.replace("BELOW", below) + "\n".join([*lines, "    esac"]) + "\n" + TAIL
 
 
 def _words(command: Command, others: list[Command]) -> str:

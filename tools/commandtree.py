@@ -17,12 +17,15 @@ NAMES: dict[str, Iterable[str]] = {
     "--backbone": catalog.BACKBONES,
     "--backbones": catalog.BACKBONES,
     "--by": [*(unit for unit in catalog.SPLIT_UNITS if ":" not in unit), "group:"],
+    "--classifier": catalog.CLASSIFIERS,
     "--fail-if": [f"test.{name}" for name in catalog.METRICS],
     "--frozen-schedule": catalog.SCHEDULES,
     "--keep": catalog.SPLITS,
     "--methods": catalog.METHODS,
+    "--metric": catalog.METRICS,
     "--optimizer": catalog.OPTIMIZERS,
     "--schedule": catalog.SCHEDULES,
+    "--search": ["grid:", "patel2025"],
     "--steps": catalog.STEPS,
     "--to": catalog.BALANCING_TARGETS,
     "--tolerance": [f"test.{name}=" for name in catalog.METRICS],
@@ -31,13 +34,14 @@ SEVERAL = {
     "--augment",
     "--backbone",
     "--backbones",
+    "--classifier",
     "--keep",
     "--methods",
     "--optimizer",
     "--steps",
 }
-# compare-cams has one figure to fail by.
-OWN_NAMES = {("compare-cams", "--fail-if"): ["mr_ssim"]}
+# compare-cams has figures of its own to fail by.
+OWN_NAMES = {("compare-cams", "--fail-if"): ["mr_ssim", "spearman", "top20_iou"]}
 
 # typer's own, whose form depends on the shell that asks.
 LEFT_OUT = {"install_completion", "show_completion"}
@@ -99,7 +103,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A command; ``leukctl`` itself has an empty name and no arguments."""
+    """A command; ``leukctl`` itself has an empty name, one below a command a name of two words."""
 
     name: str
     summary: str
@@ -107,6 +111,11 @@ class Command:
     blocks: tuple[Block, ...]
     arguments: tuple[tuple[Value, str], ...]
     options: tuple[Option, ...]
+
+    @property
+    def page(self) -> str:
+        """Return the name of its man page."""
+        return "-".join(["leukctl", *self.name.split()])
 
     @property
     def examples(self) -> list[Block]:
@@ -121,8 +130,7 @@ def read() -> list[Command]:
     """
     group: Any = typer.main.get_command(app)
     commands = [_command("", group)]
-    shown = {name: command for name, command in group.commands.items() if not command.hidden}
-    commands += [_command(name, command) for name, command in shown.items()]
+    commands += [_command(name, command) for name, command in group.commands.items()]
     there = {name for command in commands for option in command.options for name in option.names}
     if lost := NAMES.keys() - there:
         raise LookupError(f"no command has the options {', '.join(sorted(lost))}")

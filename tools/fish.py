@@ -20,12 +20,14 @@ def script(commands: list[Command]) -> str:
     root, *others = commands
     lines = [_line("__fish_use_subcommand", option) for option in root.options]
     for command in others:
+        if " " in command.name:
+            continue
         lines.append(
             f"complete -c leukctl -n __fish_use_subcommand -a {command.name} "
             f"-d {_quoted(command.summary.rstrip('.'))}"
         )
     for command in others:
-        condition = f"__fish_seen_subcommand_from {command.name}"
+        condition = f"__fish_seen_subcommand_from {command.name.split()[-1]}"
         lines.append("")
         lines += [_operand(condition, value) for value, _ in command.arguments[-1:]]
         lines += [_line(condition, option) for option in command.options]

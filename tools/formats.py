@@ -59,6 +59,7 @@ RUN = {
     "predictions.csv": "For every image that has a split.",
     "metrics.json": "The scores on every split.",
     "curves.png, confusion.png, roc.png": "Figures.",
+    "calibration.json": "The temperature that predict --calibrated applies, where one was fitted.",
     "environment.json": "What may differ between two equal runs: times, host, device, versions.",
     "checkpoint/": "The last complete epoch, which train --resume goes on from.",
 }
@@ -86,6 +87,9 @@ SIMILARITY = {
     "method_a, method_b": "The two methods, which may be one.",
     "target_a, target_b": "The classes that are explained.",
     "mr_ssim": "The structural similarity of the two maps, in [-1, 1].",
+    "spearman": "The rank correlation of their pixels, in [-1, 1].",
+    "top20_iou": "The overlap of their hottest fifths, in [0, 1].",
+    "ssim_window": "Width of the window that mr_ssim was computed with (pixels).",
 }
 METRICS = (
     '{"schema": 1, "splits": {"test": {',

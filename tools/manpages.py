@@ -45,6 +45,7 @@ FILES = {
     "fuse": {"MANIFEST": "read", "RUN/": "the run folder"},
     "explain": {"RUN/": "read", "PATH": "one picture, or an explanations folder"},
     "compare-cams": {"DIR/explanations.csv": "read", "FILE": "the similarity table"},
+    "report diff": {"A B": "runs, predictions or metrics.json", "FILE": "the comparison"},
     "report": {
         "INPUT": "runs, predictions, similarity tables, explanations folders, audits",
         "FILE": "the report",
@@ -57,8 +58,8 @@ def pages(commands: list[Command]) -> dict[str, str]:
     root, *others = commands
     found = {"leukctl.1": _root(root, others)}
     for place, command in enumerate(others):
-        beside = [others[i].name for i in (place - 1, place + 1) if 0 <= i < len(others)]
-        found[f"leukctl-{command.name}.1"] = _command(command, beside)
+        beside = [others[i].page for i in (place - 1, place + 1) if 0 <= i < len(others)]
+        found[f"{command.page}.1"] = _command(command, beside)
     found["leukctl-files.5"] = formats.page(DATE, __version__)
     return found
 
@@ -66,10 +67,7 @@ def pages(commands: list[Command]) -> dict[str, str]:
 def _root(root: Command, commands: list[Command]) -> str:
     parts = [_begin(root), roff.heading("DESCRIPTION"), *_description(root.blocks)]
     parts.append(roff.heading("COMMANDS"))
-    parts += [
-        roff.item(f"\\fBleukctl\\-{roff.literal(command.name)}\\fR(1)", command.summary)
-        for command in commands
-    ]
+    parts += [roff.item(f"{roff.bold(command.page)}(1)", command.summary) for command in commands]
     parts += _options(root)
     parts += [roff.heading("FILES"), roff.prose("The files between the commands are described in")]
     parts.append(".BR leukctl\\-files (5).")
@@ -81,7 +79,7 @@ def _root(root: Command, commands: list[Command]) -> str:
         if option.environment
     }
     parts += _environment(dict(sorted(shared.items())) | ENVIRONMENT)
-    parts += _see_also([*(f"leukctl-{command.name}(1)" for command in commands)])
+    parts += _see_also([f"{command.page}(1)" for command in commands])
     return "\n".join(parts) + "\n"
 
 
@@ -102,12 +100,12 @@ def _command(command: Command, beside: list[str]) -> str:
     )
     parts.append(roff.heading("EXAMPLES"))
     parts += [roff.lines(_dedented(block.lines)) for block in command.examples]
-    parts += _see_also(["leukctl(1)", *(f"leukctl-{name}(1)" for name in beside)])
+    parts += _see_also(["leukctl(1)", *(f"{page}(1)" for page in beside)])
     return "\n".join(parts) + "\n"
 
 
 def _begin(command: Command) -> str:
-    name = f"leukctl-{command.name}".strip("-")
+    name = command.page
     summary = command.summary[0].lower() + command.summary[1:].rstrip(".")
     usage = " ".join(roff.italic(piece) for piece in command.usage.split())
     return "\n".join([

@@ -24,15 +24,26 @@ def script(commands: list[Command]) -> str:
     specs = [_specification(option) for option in root.options]
     lines = [*_arguments([*specs, "'1:command:->command'", "'*::argument:->argument'"], "-C")]
     lines += ["    case $state in", "    command)", "        local -a commands=("]
-    lines += [f"            {_quoted(f'{other.name}:{_plain(other.summary)}')}" for other in others]
+    lines += [
+        f"            {_quoted(f'{other.name}:{_plain(other.summary)}')}"
+        for other in others
+        if " " not in other.name
+    ]
     lines += ["        )", "        _describe -t commands command commands", "        ;;"]
     lines += ["    argument)", "        curcontext=${curcontext%:*}-$words[1]:"]
+    for command in others:
+        if " " in command.name:
+            first, second = command.name.split()
+            lines.append(
+                f"        if [[ $words[1] == {first} && $words[2] == {second} && CURRENT -gt 2 ]]; "
+                f"then words[1,2]=({_quoted(command.name)}); ((CURRENT--)); fi"
+            )
     lines += ["        case $words[1] in"]
     for command in others:
         specs = [_specification(option) for option in command.options]
         specs += _operands(command)
         lines += [
-            f"        {command.name})",
+            f"        {_quoted(command.name)})",
             *_arguments(specs, "-s -S", " " * 8),
             "            ;;",
         ]
