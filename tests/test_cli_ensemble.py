@@ -190,7 +190,7 @@ def test_names_with_spaces_commas_and_quotes(capfd: pytest.CaptureFixture[str]) 
     status, out, _ = run(
         capfd,
         *("dense, net.csv", "res net.csv", "--search", "1,1 1,0", "--search-table", "t.csv"),
-        *("--below", "class:early, Pre-B", "--threshold", "none"),
+        *("--below", "class:early, Pre-B", "--threshold", "none,0.5"),
         *("--corrections", "c.csv", "--positive", '[Malignant] "Pro"'),
     )
     assert status == 0
@@ -280,6 +280,7 @@ def test_files_that_do_not_fit_are_named(
         ("--search-table t.csv", "--search-table goes with --search"),
         ("--fit-on val", "--fit-on goes with --method stack"),
         ("--below next", "--below goes with --threshold"),
+        ("--below next --threshold none", "--below goes with --threshold"),
         ("--positive a", "--positive goes with --corrections or --copy-images"),
         ("--force", "--force goes with --copy-images"),
         ("--root .", "--root goes with --copy-images"),
@@ -290,6 +291,7 @@ def test_files_that_do_not_fit_are_named(
         ("--corrections c.csv --positive c", "--positive 'c': one of 'a', 'b'"),
         ("--corrections -", "--corrections needs a file"),
         ("--corrections c.csv --summary-json ./c.csv", "c.csv is named for two outputs"),
+        ("--corrections two.csv", "two.csv is one of the models; name another output"),
         ("--split train", "--split train: no labeled image of it"),
         ("--method stack", "class 'b' has no labeled row in val"),
         ("--method stack --fit-on folds", "'x.png' has no fold"),
@@ -316,6 +318,40 @@ def test_a_model_that_is_named_twice_is_refused(capfd: pytest.CaptureFixture[str
     assert "standard input is named twice" in failed(capfd, "-", "-")
     assert "is named twice" in failed(capfd, "run", "run/predictions.csv")
     assert "at least two" in failed(capfd, "one.csv")
+
+
+def test_no_output_replaces_a_model(capfd: pytest.CaptureFixture[str]) -> None:
+    given = write(one=ONE, two=TWO)
+    write_run(three()[0], Path("run"))
+    os.symlink("one.csv", "link.csv")
+    for name in ("two.csv", "link.csv", "./two.csv"):
+        assert f"{Path(name)} is one of the models" in failed(capfd, *given, "-o", name)
+    assert "is one of the models" in failed(
+        capfd, "run", "two.csv", "--summary-json", "run/predictions.csv"
+    )
+    assert Path("one.csv").read_text() == ONE
+
+
+@pytest.mark.parametrize(
+    ("split", "options", "said"),
+    [
+        ("val", ["--search", "grid:0.5"], ", which weights and threshold were chosen on:"),
+        ("val", ["--method", "stack"], ", which the stack was fitted on:"),
+        ("val", [], ":"),
+        ("train", [], ", which models learn from:"),
+        ("test", ["--search", "grid:0.5"], ":"),
+    ],
+)
+def test_figures_of_images_that_were_chosen_on_are_called_so(
+    split: str,
+    options: list[str],
+    said: str,
+    models: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    _, _, err = run(capfd, *models, *options, "--split", split, "-o", "e.csv")
+    (line,) = [line for line in err.splitlines() if line.startswith(f"on {split}, ")]
+    assert line.endswith("labeled images" + said)
 
 
 def test_models_that_are_equal_in_every_number_are_warned_of(
@@ -402,6 +438,9 @@ def test_a_folder_of_other_things_is_left_alone(capfd: pytest.CaptureFixture[str
     given = [*picture_models(["x.png"]), "--copy-images", "mine", "--force"]
     assert "mine holds 'thesis.tex'" in failed(capfd, *given)
     assert Path("mine/thesis.tex").read_text() == "x"
+    Path("other").mkdir()
+    os.symlink(Path("mine").resolve(), "other/fn-to-tp")
+    assert "other holds 'fn-to-tp'" in failed(capfd, *given[:-2], "other", "--force")
 
 
 def test_the_same_call_gives_the_same_bytes(

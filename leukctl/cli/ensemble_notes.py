@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_SETTINGS = 10  # of a search that are shown; its table has all
 MOST_PAIRS = 10
+MOST_CHANGES = 60  # models times classes
 MOST_LETTERS = 24  # of the models' names, above their weights
 
 
@@ -32,7 +33,8 @@ def tell(models: "Sequence[Predictions]", plan: "Plan", made: "Made", found: "Fi
         streams.note("no row has a label, so there is nothing to score")
         return
     split = found.split or catalog.UNSPLIT
-    streams.note(f"on {split}, {found.scores[0]['n']} labeled images:")
+    seen = _seen(made, found.split)
+    streams.note(f"on {split}, {found.scores[0]['n']} labeled images{seen}:")
     streams.note(_scores_table(found.scores))
     streams.note(_pairs_table(found.pairs))
     if made.threshold is not None or made.search is not None:
@@ -40,6 +42,17 @@ def tell(models: "Sequence[Predictions]", plan: "Plan", made: "Made", found: "Fi
     streams.note(_changes_table(found))
     if found.mixed is not None and (found.mixed.predicted < 0).any():
         streams.note("an image without an answer is negative for every class")
+
+
+def _seen(made: "Made", split: str) -> str:
+    """Return why figures of ``split`` are better than those of new images will be."""
+    if split == "train":
+        return ", which models learn from"
+    if split == "val" and made.search is not None:
+        return ", which weights and threshold were chosen on"
+    if split == "val" and made.stack is not None and made.stack.fitted_on == "val":
+        return ", which the stack was fitted on"
+    return ""
 
 
 def _tell_setting(models: "Sequence[Predictions]", plan: "Plan", made: "Made") -> None:
@@ -122,7 +135,6 @@ def _points_table(points: list[dict[str, Any]]) -> str:
     rows = [
         [f"{point['threshold']:g}", _number(point["coverage"]), _number(point["risk"])]
         for point in points
-        if point["answered"]
     ]
     return streams.text_table(["threshold", "coverage", "risk"], rows)
 
@@ -135,7 +147,9 @@ def _changes_table(found: "Figures") -> str:
         for change in found.changes
         for model, counts in zip(found.models, change.counts().tolist(), strict=True)
     ]
-    return streams.text_table(["model to ensemble", "positive", *KINDS], rows)
+    more = len(rows) - MOST_CHANGES
+    shown = streams.text_table(["model to ensemble", "positive", *KINDS], rows[:MOST_CHANGES])
+    return shown + (f"\nand {more} more, which --summary-json writes" if more > 0 else "")
 
 
 def _short(name: str) -> str:

@@ -36,6 +36,13 @@ class Wishes:
         weighed = self.weights is not None or self.search is not None
         return self.method or ("weighted" if weighed else "mean")
 
+    @property
+    def has_threshold(self) -> bool:
+        """Whether there is one to be below of."""
+        if self.threshold is None:
+            return self.search == "patel2025"
+        return any(part.strip() != "none" for part in self.threshold.split(","))
+
 
 @dataclass(frozen=True, slots=True)
 class Extras:
@@ -74,12 +81,7 @@ def check(
         ("--min-coverage", wishes.min_coverage is not None, searching, "--search"),
         ("--search-table", extras.search_table is not None, searching, "--search"),
         ("several thresholds", several, searching, "--search"),
-        (
-            "--below",
-            wishes.below is not None,
-            wishes.threshold is not None or wishes.search == "patel2025",
-            "--threshold",
-        ),
+        ("--below", wishes.below is not None, wishes.has_threshold, "--threshold"),
         (
             "--positive",
             positive is not None,
@@ -101,10 +103,12 @@ def check(
         raise UsageError("--method weighted needs --weights or --search")
     if wishes.weights is not None and searching:
         raise UsageError("--weights or --search, but not both")
-    _check_outputs(extras, output, force)
+    _check_outputs(models, extras, output, force)
 
 
-def _check_outputs(extras: Extras, output: Path | None, force: bool) -> None:
+def _check_outputs(
+    models: Sequence[Path], extras: Extras, output: Path | None, force: bool
+) -> None:
     written = {
         "--corrections": extras.corrections,
         "--search-table": extras.search_table,
@@ -113,10 +117,15 @@ def _check_outputs(extras: Extras, output: Path | None, force: bool) -> None:
     for option, path in written.items():
         if path is not None and str(path) == "-":
             raise UsageError(f"{option} needs a file; -o is what may be standard output")
-    count = Counter(path.absolute() for path in (output, *written.values()) if path is not None)
-    for path, times in count.items():
-        if times > 1:
+    read, taken = {*map(_place, models)}, set()
+    for path in (output, *written.values()):
+        if path is None or str(path) == "-":
+            continue
+        if (place := _place(path)) in read:
+            raise UsageError(f"{path} is one of the models; name another output")
+        if place in taken:
             raise UsageError(f"{path} is named for two outputs")
+        taken.add(place)
     if extras.copy_images is not None:
         from leukctl.ensembling import copying
 
@@ -136,7 +145,7 @@ def read(models: Sequence[Path], key: str) -> "list[Predictions]":
         one.name = name  # errors call it by its path
     for place, one in enumerate(aligned):
         for other in aligned[:place]:
-            if (one.probabilities == other.probabilities).all():
+            if len(one) and (one.probabilities == other.probabilities).all():
                 streams.warn(f"{one.name} and {other.name} are the same: equal in every number")
     return aligned
 
@@ -156,12 +165,7 @@ def _each(models: Sequence[Path], key: str) -> "Iterator[Predictions]":
 
 def _names(models: Sequence[Path]) -> list[str]:
     """Return what each model is called: its own name, or its whole path where that is taken."""
-    from leukctl import runs
-
-    places = [
-        (path / runs.PREDICTIONS if path.is_dir() else path).resolve() if str(path) != "-" else path
-        for path in models
-    ]
+    places = [*map(_place, models)]
     for number, (place, path) in enumerate(zip(places, models, strict=True)):
         if place in places[:number]:
             what = "standard input" if str(path) == "-" else path
@@ -172,6 +176,15 @@ def _names(models: Sequence[Path]) -> list[str]:
     ]
     count = Counter([*own, "ensemble"])
     return [name if count[name] == 1 else str(path) for name, path in zip(own, models, strict=True)]
+
+
+def _place(path: Path) -> Path:
+    """Return the file that ``path`` stands for, links resolved; ``-`` is itself."""
+    from leukctl import runs
+
+    if str(path) == "-":
+        return path
+    return (path / runs.PREDICTIONS if path.is_dir() else path).resolve()
 
 
 def plan(wishes: Wishes, models: "Sequence[Predictions]") -> "Plan":

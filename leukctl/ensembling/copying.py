@@ -29,9 +29,10 @@ def check_free(folder: Path, force: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; --copy-images needs a folder")
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if strange := sorted(there - {*FOLDERS.values()}):
-        raise UsageError(f"{folder} holds {strange[0]!r}; name a new folder for --copy-images")
+    there = sorted(folder.iterdir()) if folder.exists() else []
+    for path in there:
+        if path.name not in FOLDERS.values() or path.is_symlink() or not path.is_dir():
+            raise UsageError(f"{folder} holds {path.name!r}; name a new folder for --copy-images")
     if there and not force:
         raise UsageError(f"{folder} holds images of an earlier audit; --force replaces them")
 
