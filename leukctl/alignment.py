@@ -1,9 +1,11 @@
 """Predictions of several models → the same images in the same order."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leukctl.errors import InputError
 from leukctl.predictions import Predictions
@@ -21,16 +23,18 @@ def align(many: Iterable[Predictions], key: str = "path") -> list[Predictions]:
     """
     aligned: list[Predictions] = []
     known: dict[str, list[str]] = {}
+    place: dict[str, int] = {}
     told: dict[tuple[str, int], str] = {}
     for other in many:
         if not aligned:
             known = {column: cells.copy() for column, cells in other.identity.items()}
+            place = {cell: index for index, cell in enumerate(known[key])}
             aligned.append(replace(other, identity=known))
             continue
         first = aligned[0]
         _check_same_classes(first, other)
         if other.identity[key] != known[key]:
-            other = other.select(_order(known[key], other, key, first.name))
+            other = other.select(_order(place, other, key, first.name))
         _learn(known, other, key, told, first.name)
         aligned.append(replace(_reorder_classes(other, first.classes), identity=known))
     return aligned
@@ -52,17 +56,18 @@ def _check_same_classes(first: Predictions, other: Predictions) -> None:
         )
 
 
-def _order(cells: list[str], other: Predictions, key: str, first: str) -> list[int]:
-    """Return where ``other`` has each of ``cells``, which are all that it may have."""
-    place = dict(zip(other.identity[key], range(len(other)), strict=True))
-    order = list(map(place.get, cells))
-    if missing := [cell for cell in cells if cell not in place] if None in order else []:
-        raise InputError(f"no row for {_some(missing)}, which {first} has", file=other.name)
-    if len(place) > len(cells):
+def _order(place: dict[str, int], other: Predictions, key: str, first: str) -> NDArray[np.int64]:
+    """Return where ``other`` has each of the images that are at ``place``, and no others."""
+    cells = other.identity[key]
+    places = np.fromiter(map(place.get, cells, itertools.repeat(-1)), np.int64, len(cells))
+    if len(found := places[places >= 0]) < len(place):
         known = {*cells}
-        extra = [cell for cell in place if cell not in known]
+        missing = [cell for cell in place if cell not in known]
+        raise InputError(f"no row for {_some(missing)}, which {first} has", file=other.name)
+    if len(found) < len(cells):
+        extra = [cell for cell in cells if cell not in place]
         raise InputError(f"a row for {_some(extra)}, which {first} lacks", file=other.name)
-    return [index for index in order if index is not None]
+    return np.argsort(places)
 
 
 def _some(names: list[str]) -> str:

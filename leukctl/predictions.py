@@ -101,17 +101,16 @@ def row(
 
 def to_table(predictions: Predictions) -> Table:
     """Return ``predictions`` as the table that :func:`read` reads back."""
-    identities = zip(*(predictions.identity[column] for column in IDENTITY), strict=True)
-    rows = [
-        row(identity, predictions.classes, probabilities, answer)
-        for identity, probabilities, answer in zip(
-            identities,
-            predictions.probabilities.tolist(),
-            predictions.predicted.tolist(),
-            strict=True,
-        )
+    classes, values = predictions.classes, predictions.probabilities
+    names = [*classes, ""]  # -1 is no answer
+    answers = [names[place] for place in predictions.predicted.tolist()]
+    numbers = [values.max(axis=1), *values.T]
+    columns = [
+        *(predictions.identity[column].copy() for column in IDENTITY),
+        answers,
+        *([*map(repr, column.tolist())] for column in numbers),
     ]
-    return Table(predictions.name, header(predictions.classes), rows)
+    return Table.of_columns(predictions.name, dict(zip(header(classes), columns, strict=True)))
 
 
 def read(stream: Iterable[str], name: str, key: str = "path") -> Predictions:

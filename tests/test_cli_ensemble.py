@@ -460,10 +460,10 @@ def test_the_same_call_gives_the_same_bytes(
     assert kept[0] == kept[1]
 
 
-def test_an_ensemble_needs_no_torch(models: list[str]) -> None:
+def test_an_ensemble_needs_neither_torch_nor_scikit_learn(models: list[str]) -> None:
     code = "import sys; from leukctl import cli; cli.main(sys.argv[1:]); print(*sys.modules)"
     given = ["ensemble", *models, "--search", "grid:0.5", "-o", "e.csv", "-q"]
     done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True)
     loaded = {module.split(".")[0] for module in done.stdout.split()}
     assert "leukctl" in loaded
-    assert loaded & {"torch", "torchvision", "timm", "matplotlib"} == set()
+    assert loaded & {"torch", "torchvision", "timm", "matplotlib", "sklearn", "scipy"} == set()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import catalog, metrics, statistics
+from leukctl import catalog, statistics
 from leukctl.ensembling.mixing import Mix, Mixture
 from leukctl.ensembling.scoring import SHOWN, Tally
 from leukctl.ensembling.weight_sets import PREFIX, Weights
@@ -170,13 +170,19 @@ def _unevenness(weights: Weights) -> float:
 
 def _of_probabilities(metric: str, mixture: Mixture, val: Predictions) -> float:
     mixed = Predictions("", val.classes, val.identity, mixture.probabilities, mixture.best)
-    value = _QUICK[metric](mixed) if metric in _QUICK else metrics.score(mixed)[metric]
+    if metric in _QUICK:
+        value = _QUICK[metric](mixed)
+    else:
+        from leukctl import metrics  # and with it scikit-learn, which takes half a second
+
+        value = (
+            metrics.auroc_macro(mixed) if metric == "auroc_macro" else metrics.score(mixed)[metric]
+        )
     return float("nan") if value is None else value
 
 
 # Where all scores need not be computed for the sake of one.
 _QUICK: dict[str, Callable[[Predictions], float | None]] = {
-    "auroc_macro": metrics.auroc_macro,
     "brier": lambda mixed: float(statistics.losses(mixed)[1].mean()),
     "ece": statistics.calibration_error,
     "log_loss": lambda mixed: float(statistics.losses(mixed)[0].mean()),

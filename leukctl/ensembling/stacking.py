@@ -7,17 +7,18 @@ probabilities, and not answers, are what to stack.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from leukctl.ensembling.mixing import Mixture
 from leukctl.ensembling.searching import val_rows
 from leukctl.errors import InputError
 from leukctl.predictions import Predictions
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 PENALTY_C = 1.0  # scikit-learn's own default: an L2 penalty of half the squared coefficients
 MOST_ITERATIONS = 5000
@@ -125,7 +126,11 @@ def _features(models: Sequence[Predictions]) -> NDArray[np.float64]:
 
 def _fit(
     features: NDArray[np.float64], first: Predictions, rows: Ints, where: str
-) -> LogisticRegression:
+) -> "LogisticRegression":
+    # Here, since scikit-learn takes half a second that no other ensemble needs.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     labels = first.labels[rows]
     for place, name in enumerate(first.classes):
         if not (labels == place).any():
@@ -148,5 +153,5 @@ def _fit(
             ) from None
 
 
-def _facts(model: LogisticRegression, rows: Ints, left_out: str) -> Fit:
+def _facts(model: "LogisticRegression", rows: Ints, left_out: str) -> Fit:
     return Fit(len(rows), left_out, model.coef_, model.intercept_)
