@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import catalog, tables
+from leukctl import catalog, columns, tables
 from leukctl.errors import InputError
 from leukctl.tables import Table
 
@@ -124,8 +124,17 @@ def read(stream: Iterable[str], name: str, key: str = "path") -> Predictions:
     key, a label or an answer that is no class, a probability that is no number in [0, 1], or a row
     that does not sum to 1 within 1e-3.
     """
-    table, numbers = tables.read_numbers(stream, name, lambda column: column.startswith("p:"))
-    return _checked(table, {column: np.array(cells) for column, cells in numbers.items()}, key)
+    text = {*IDENTITY, "predicted", key}
+
+    def kind(column: str) -> type[str] | type[float] | None:
+        if column.startswith("p:"):
+            return float
+        return str if column in text else None
+
+    found = columns.read(stream, name, kind, require=("path", key))
+    table = Table.of_columns(name, found.text, found.lines)
+    numbers = {column: np.array(cells) for column, cells in found.numbers.items()}
+    return _checked(table, numbers, key)
 
 
 def read_path(path: Path, name: str | None = None, key: str = "path") -> Predictions:
@@ -138,8 +147,9 @@ def read_path(path: Path, name: str | None = None, key: str = "path") -> Predict
 
 def from_table(table: Table, key: str = "path") -> Predictions:
     """Return the predictions in ``table``, checked as :func:`read` does."""
+    table.require("path", key)
     numbers = {
-        column: np.array(tables.floats(table.column(column), table.name, column, table.lines))
+        column: np.array(columns.floats(table.column(column), table.name, column, table.lines))
         for column in table.columns
         if column.startswith("p:")
     }
@@ -148,7 +158,6 @@ def from_table(table: Table, key: str = "path") -> Predictions:
 
 def _checked(table: Table, numbers: dict[str, NDArray[np.float64]], key: str) -> Predictions:
     """Return the predictions in ``table``, whose columns ``p:<class>`` are ``numbers``."""
-    table.require("path", key)
     classes = [column[2:] for column in numbers]
     if not classes:
         raise InputError("no column p:<class>", file=table.name, line=1)

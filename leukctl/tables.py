@@ -7,27 +7,19 @@ survive the round trip (Python's ``surrogateescape``).
 
 import contextlib
 import csv
-import gc
 import io
-import itertools
-import re
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from leukctl import files
+from leukctl import columns, files
 from leukctl.errors import InputError
 from leukctl.rows import Rows
 
 if TYPE_CHECKING:
-    from _csv import Reader, Writer
+    from _csv import Writer
 
 _CHUNK = 8192  # rows that are written at once
-_READ_CHUNK = 512  # rows that are turned into columns at once, few enough for the cache
-_FEW_SHARED = 2**14  # distinct cells of a column up to which it may yet repeat itself
-_MOST_SHARED = 2**17  # distinct cells of a column that are looked for again
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Table:
@@ -86,12 +78,7 @@ class Table:
 
     def missing(self, name: str) -> InputError:
         """Return the error for a missing column."""
-        have = ", ".join(self.columns) or "nothing"
-        if "\0" in have:  # an archive, an image, UTF-16
-            have = "bytes of NUL, as in no CSV in UTF-8"
-        return InputError(
-            f"the column is missing (there are: {have})", file=self.name, line=1, column=name
-        )
+        return columns.missing(name, self.columns, self.name)
 
     def error(self, index: int, column: str | None, what: str) -> InputError:
         """Return an error that names the line of row ``index`` and ``column``."""
@@ -124,96 +111,8 @@ def read(stream: Iterable[str], name: str) -> Table:
     Raises :class:`InputError` for an empty file, a doubled or unnamed column, a row of another
     length than the header, or text that is no CSV.
     """
-    return read_numbers(stream, name, lambda column: False)[0]
-
-
-def read_numbers(
-    stream: Iterable[str], name: str, is_number: Callable[[str], bool]
-) -> tuple[Table, dict[str, "array[float]"]]:
-    """Read a CSV as :func:`read` does, but columns of numbers apart and as numbers.
-
-    They never are text in memory, which would take more time and room than all else.
-
-    Args:
-        is_number: tells of each column's name whether it holds numbers.
-
-    Raises :class:`InputError` as :func:`read` does, and for a cell that is no number.
-    """
-    reader = csv.reader(_without_bom(stream), strict=True)
-    try:
-        columns = next(reader, [])
-        _check_header(columns, name)
-        with _no_garbage_collection():
-            return _read_rows(reader, name, columns, [*map(is_number, columns)])
-    except csv.Error as error:
-        raise InputError(f"not CSV ({error})", file=name, line=reader.line_num) from None
-
-
-def _read_rows(
-    reader: "Reader", name: str, columns: list[str], numeric: list[bool]
-) -> tuple[Table, dict[str, "array[float]"]]:
-    text = [place for place, is_number in enumerate(numeric) if not is_number]
-    cells: dict[int, list[str]] = {place: [] for place in text}
-    known: dict[int, dict[str, str]] = {place: {} for place in text}
-    numbers = {place: array("d") for place in range(len(columns)) if numeric[place]}
-    lines = array("Q")  # a fifth of the room of a list
-    start = reader.line_num + 1
-    while rows := list(itertools.islice(reader, _READ_CHUNK)):
-        starts: Sequence[int] = range(start, reader.line_num + 1)
-        start = reader.line_num + 1
-        if len(starts) != len(rows):
-            starts = _starts(rows, starts[0])
-        if not all(rows):  # empty lines
-            starts = list(itertools.compress(starts, rows))
-            rows = [row for row in rows if row]
-        if {*map(len, rows)} - {len(columns)}:
-            raise _wrong_length(rows, starts, name, len(columns))
-        lines.extend(starts)
-        most = min(_MOST_SHARED, max(_FEW_SHARED, len(lines) // 2))
-        for place, new in enumerate(zip(*rows, strict=True)):
-            if numeric[place]:
-                numbers[place].extend(floats(new, name, columns[place], starts))
-            else:
-                # Equal cells share one string, where a column repeats itself.
-                seen = known[place]
-                cells[place] += map(seen.setdefault, new, new) if len(seen) < most else new
-    table = Table.of_columns(name, {columns[place]: own for place, own in cells.items()}, lines)
-    return table, {columns[place]: own for place, own in numbers.items()}
-
-
-def floats(
-    cells: Sequence[str], name: str, column: str, lines: Sequence[int] = ()
-) -> "array[float]":
-    """Return ``cells`` as numbers; raises :class:`InputError` naming the first that is none."""
-    try:
-        return array("d", map(float, cells))
-    except ValueError:
-        index = next(i for i, cell in enumerate(cells) if not _is_number(cell))
-        line = lines[index] if index < len(lines) else None
-        raise InputError("not a number", file=name, line=line, column=column) from None
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _starts(rows: list[list[str]], first: int) -> list[int]:
-    """Return the line on which each row starts, the first on ``first``."""
-    heights = (1 + sum(len(_LINE_END.findall(cell)) for cell in row) for row in rows)
-    return list(itertools.accumulate(heights, initial=first))[:-1]
-
-
-def _wrong_length(
-    rows: list[list[str]], starts: Sequence[int], name: str, width: int
-) -> InputError:
-    line, found = next(
-        (line, len(row)) for line, row in zip(starts, rows, strict=True) if len(row) != width
-    )
-    return InputError(f"{found} cells where the header has {width}", file=name, line=line)
+    found = columns.read(stream, name)
+    return Table.of_columns(name, found.text, found.lines)
 
 
 def read_path(path: Path) -> Table:
@@ -289,30 +188,3 @@ def to_text(table: Table) -> str:
     stream = io.StringIO()
     write(table, stream)
     return stream.getvalue()
-
-
-def _without_bom(stream: Iterable[str]) -> Iterator[str]:
-    lines = iter(stream)
-    return itertools.chain([next(lines, "").removeprefix("\ufeff")], lines)
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Keep Python from looking through a million rows again and again while they are made."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-def _check_header(columns: list[str], name: str) -> None:
-    if not columns:
-        raise InputError("empty, where a CSV header was expected", file=name)
-    for index, column in enumerate(columns):
-        if not column:
-            raise InputError(f"column {index + 1} has no name", file=name, line=1)
-        if column in columns[:index]:
-            raise InputError("the column stands there twice", file=name, line=1, column=column)

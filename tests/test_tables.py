@@ -180,14 +180,3 @@ def test_any_table_reads_back_as_it_was_written(data: st.DataObject) -> None:
         return  # what a mark of byte order says at the start is not known
     again = read(text)
     assert (again.columns, again.rows) == (columns, rows)
-
-
-def test_columns_of_numbers_are_read_apart() -> None:
-    text = "path,p:a,label\nx,0.5,A\n" + "y,1e-3,B\n" * 2000
-    table, numbers = tables.read_numbers(io.StringIO(text), "m.csv", lambda name: name == "p:a")
-    assert table.columns == ["path", "label"]
-    assert table.rows[0] == ["x", "A"]
-    assert numbers["p:a"].tolist() == [0.5, *[0.001] * 2000]
-    wrong = text.replace("1e-3", "half", 1)
-    with pytest.raises(InputError, match=r"m\.csv, line 3, column p:a: not a number"):
-        tables.read_numbers(io.StringIO(wrong), "m.csv", lambda name: name == "p:a")
