@@ -34,7 +34,7 @@ def align(many: Iterable[Predictions], key: str = "path") -> list[Predictions]:
         first = aligned[0]
         _check_same_classes(first, other)
         if other.identity[key] != known[key]:
-            other = other.select(_order(place, other, key, first.name))
+            other = _told(other, key).select(_order(place, other, key, first.name))
         _learn(known, other, key, told, first.name)
         aligned.append(replace(_reorder_classes(other, first.classes), identity=known))
     return aligned
@@ -70,6 +70,12 @@ def _order(place: dict[str, int], other: Predictions, key: str, first: str) -> N
     return np.argsort(places)
 
 
+def _told(other: Predictions, key: str) -> Predictions:
+    """Return ``other`` with what it tells of the images, and not what they are called."""
+    told = {name: cells for name, cells in other.identity.items() if name not in ("path", key)}
+    return replace(other, identity=told)
+
+
 def _some(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:3]))
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
@@ -88,8 +94,7 @@ def _learn(
         told: who told a cell that ``first`` left empty, added to.
     """
     for column, cells in known.items():
-        theirs = other.identity[column]
-        if column in ("path", key) or theirs == cells:
+        if column in ("path", key) or (theirs := other.identity[column]) == cells:
             continue
         for index, (mine, new) in enumerate(zip(cells, theirs, strict=True)):
             if not mine and new:

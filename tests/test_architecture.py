@@ -18,7 +18,9 @@ WITH_TORCH = (
     *("tensors", "backbones", "training", "inference", "fusion", "explaining", "comparing"),
     "distributed",
 )
-GROUND = {"errors", "files", "catalog", "rows", "tables", "manifest", "predictions", "runs"}
+GROUND = {
+    *("errors", "files", "catalog", "rows", "columns", "tables", "manifest", "predictions", "runs")
+}
 
 
 class Import(NamedTuple):
