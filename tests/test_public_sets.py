@@ -10,7 +10,7 @@ from PIL import Image
 
 from leukctl import catalog, cli, files, tables
 from leukctl.cli.synth import synth
-from leukctl.synthesis.public_sets import SETS
+from leukctl.synthesis.public_layouts import SETS
 
 IMAGES = 96
 

@@ -95,15 +95,15 @@ def synth(
     """
     import time
 
-    from leukctl.synthesis import dataset, public_sets
+    from leukctl.synthesis import dataset, public_layouts, public_sets
 
     if layout is not None and (classes is not None or force):
         raise UsageError(f"{'--classes' if classes else '--force'} does not go with --layout")
-    size = size or (public_sets.SETS[layout].size if layout else 128)
+    size = size or (public_layouts.SETS[layout].size if layout else 128)
     names = (classes or "ALL,healthy").split(",")
     recipe = dataset.Recipe(
         images=images,
-        classes=public_sets.SETS[layout].classes if layout else tuple(n.strip() for n in names),
+        classes=public_layouts.SETS[layout].classes if layout else tuple(n.strip() for n in names),
         subjects=subjects,
         sources=sources,
         size=public_sets.drawn_size(size) if layout else size,
