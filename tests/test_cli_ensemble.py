@@ -289,6 +289,7 @@ def test_files_that_do_not_fit_are_named(
         ("--search one.csv", "one.csv, line 1, column w:one: the column is missing"),
         ("--threshold 0.5 --below class:c", "abstain, next or one of class:a, class:b"),
         ("--corrections c.csv --positive c", "--positive 'c': one of 'a', 'b'"),
+        ("--key p:a", "--key p:a: probabilities do not tell images apart"),
         ("--corrections -", "--corrections needs a file"),
         ("--corrections c.csv --summary-json ./c.csv", "c.csv is named for two outputs"),
         ("--corrections two.csv", "two.csv is one of the models; name another output"),

@@ -103,6 +103,8 @@ def test_what_stands_below_is_known(below: str) -> None:
         ([0.0, 0.0], None, "not all zero"),
         ([1.0, float("nan")], None, "finite"),
         ([1.0, float("inf")], None, "finite"),
+        ([1e308, 1e308], None, "1e[+]308 is out of proportion"),  # their sum is no number
+        ([1e-320, 0.0], None, "9.9.*e-321 is out of proportion"),  # products lose their digits
         (None, 0.0, r"outside \(0, 1\]"),
         (None, 1.5, r"outside \(0, 1\]"),
         (None, float("nan"), r"outside \(0, 1\]"),

@@ -151,7 +151,7 @@ def ensemble(
         method, weights, threshold, below, search, metric, min_coverage, fit_on
     )
     extras = ensembles.Extras(corrections, copy_images, search_table, summary_json)
-    ensembles.check(models, wishes, extras, output, positive, root, force)
+    ensembles.check(models, wishes, extras, output, positive, key, root, force)
     aligned = ensembles.read(models, key)
     plan = ensembles.plan(wishes, aligned)
     with streams.progress("search", len(plan.sets or ()), "weight sets") as advance:

@@ -65,12 +65,15 @@ def check(
     extras: Extras,
     output: Path | None,
     positive: str | None,
+    key: str,
     root: Path | None,
     force: bool,
 ) -> None:
     """Raise :class:`UsageError` for options that do not go together, before anything is read."""
     if len(models) < 2:
         raise UsageError("an ensemble needs at least two models")
+    if key.startswith("p:"):
+        raise UsageError(f"--key {key}: probabilities do not tell images apart")
     way, searching = wishes.way, wishes.search is not None
     several = wishes.threshold is not None and "," in wishes.threshold
     needs = [

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 # models decides no tie.
 ROUNDING = 1e-12
 
+_SMALLEST = 1e-100  # the largest weight of a set that still leaves every digit of a probability
+
 ABSTAIN = -1
 NEXT = -2
 _CLASS = "class:"
@@ -111,6 +113,8 @@ def shares(weights: Sequence[float] | None, count: int) -> list[float]:
         raise UsageError(f"{len(weights)} weights for {count} models")
     if not np.isfinite(weights).all() or min(weights) < 0 or not any(weights):
         raise UsageError("weights must be finite, not negative and not all zero")
+    if not _SMALLEST <= max(weights) <= 1 / _SMALLEST:
+        raise UsageError(f"weight {max(weights):g} is out of proportion; weights count by shares")
     return list(map(float, weights))
 
 
