@@ -306,8 +306,13 @@ def test_options_that_do_not_fit_are_named(
 
 def test_no_val_is_no_search(capfd: pytest.CaptureFixture[str]) -> None:
     given = write(one=ONE.replace("val", "train"), two=TWO)
-    for options in (["--search", "grid:0.5"], ["--method", "stack"]):
-        assert "one: no labeled row of split val" in failed(capfd, *given, *options)
+    for options, instead in (
+        (["--search", "grid:0.5"], "--weights needs none"),
+        (["--method", "stack"], "--fit-on folds is for cross-validated models"),
+    ):
+        line = failed(capfd, *given, *options)
+        assert "one: no labeled row of split val" in line
+        assert instead in line
 
 
 def test_a_model_that_is_named_twice_is_refused(capfd: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ def search(
 
     Raises :class:`InputError` for no val row, :class:`UsageError` where no setting can be chosen.
     """
-    rows = val_rows(models, "--search chooses")
+    rows = val_rows(models, "--search chooses; --weights needs none")
     val = [model.select(rows) for model in models]
     settings = [Setting(weights, threshold) for weights in sets for threshold in thresholds]
     tally = Tally(val[0].labels, len(val[0].classes))

@@ -58,7 +58,7 @@ def on_val(models: Sequence[Predictions]) -> Stack:
 
     Raises :class:`InputError` where a class has no val row.
     """
-    rows = val_rows(models, "stacking is fitted")
+    rows = val_rows(models, "stacking is fitted; --fit-on folds is for cross-validated models")
     features = _features(models)
     model = _fit(features, models[0], rows, "val")
     return Stack(Mixture.of(model.predict_proba(features)), "val", [_facts(model, rows, "")])
