@@ -180,6 +180,28 @@ def test_folds_by_subject_give_the_scores_of_scikit_learn_and_their_spread(
     assert len(table) == 10
 
 
+def test_backbones_that_learned_from_images_to_be_tested_on_are_named(
+    trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folds test on all images, also on the train and val ones of a run."""
+    more = ["--runs", str(trained), "--classifier", "knn"]
+    assert cli.main(["fuse", str(squares), *more, "-o", str(tmp_path / "own")]) == 0
+    assert "learned from" not in capsys.readouterr().err
+    table = manifest.read_path(squares)
+    splits = table.column("split")
+    other = {"train": "test", "val": "val", "test": "train"}
+    moved = table.with_columns(split=[other[split] for split in splits])
+    tables.write_path(moved, tmp_path / "moved.csv")
+    assert cli.main(["fuse", str(tmp_path / "moved.csv"), *more, "-o", str(tmp_path / "m")]) == 0
+    known = splits.count("train")
+    assert f"{trained} learned from {known} images that are tested" in capsys.readouterr().err
+    tables.write_path(table.with_columns(split=[""] * len(table)), tmp_path / "all.csv")
+    folds = ["fuse", str(tmp_path / "all.csv"), *more, "--folds", "2"]
+    assert cli.main([*folds, "-o", str(tmp_path / "folds")]) == 0
+    known += splits.count("val")
+    assert f"{trained} learned from {known} images that are tested" in capsys.readouterr().err
+
+
 def test_several_classifiers_have_a_run_each_that_predict_and_report_take(
     trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +299,11 @@ def test_a_run_of_an_older_leukctl_still_answers(fused: Path, squares: Path) -> 
         (["--runs", "a", "--set", "trees=3"], "xgboost has no 'trees'"),
         (["--runs", "a", "--classifier", "svn"], "did you mean svm"),
         (["--runs", "a", "--folds", "3", "--cross-validate"], "one of them"),
-        (["--runs", "a", "--features-only", "--folds", "3"], "takes no folds"),
+        (["--runs", "a", "--features-only", "--folds", "3"], "takes no --folds"),
+        (
+            ["--runs", "a", "--features-only", "--classifier", "svm", "--set", "C=2", "--pca", "3"],
+            "takes no --classifier, --set, --pca",
+        ),
         (["--runs", "a", "--cross-validate"], "column fold"),
         (["--backbones", "standard_cnn", "--input-size", "32", "--pca", "99"], "--pca 99: more"),
     ],

@@ -41,6 +41,8 @@ def test_the_dense_layers_take_only_what_is_named_theirs() -> None:
         ("svm", ["C=nan"], "above 0"),
         ("svm", ["kernel=cubic"], "one of rbf, linear, poly"),
         ("svm", ["C=1", "svm.C=2"], "given twice"),
+        ("svm", ["degree=2"], "svm.degree: goes with the kernel poly, and the kernel is rbf"),
+        ("svm", ["kernel=linear", "gamma=1"], "goes with the kernel rbf or poly"),
         ("svm", ["project.epochs=3"], "goes with --project"),
         ("knn", ["n_neighbors=0"], "whole number"),
         ("knn", ["n_neighbors=2.5"], "whole number"),

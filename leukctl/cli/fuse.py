@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from leukctl.runtime import Compute
     from leukctl.tables import Table
 
+_CLASSIFIER = "xgboost"
+
 
 def _complete_classifier(incomplete: str) -> list[str]:
     done, comma, last = incomplete.rpartition(",")
@@ -57,7 +59,7 @@ def fuse(
             "random-forest, lightgbm. Several are compared, with a run folder each.",
             autocompletion=_complete_classifier,
         ),
-    ] = "xgboost",
+    ] = _CLASSIFIER,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -132,15 +134,16 @@ def fuse(
     Pools the last feature map of each backbone, sets the vectors side by side, and fits a
     classifier on the train rows, weighted by the column weight where there is one. Features are
     kept on disk by what they were made from, so that a second classifier takes seconds. The run
-    folder is one that predict, explain and report take.
+    folder is one that predict, explain and report take. Trained backbones know what they learned
+    from: folds, which test on every image, want --backbones.
 
     \b
     Examples:
       leukctl fuse balanced.csv --runs runs/mnv2,runs/cnn -o runs/fused
-      leukctl fuse all.csv --runs runs/mnv2,runs/cnn --classifier svm,knn,logreg \\
-        --set svm.C=10 --folds 10 -o runs/compared
+      leukctl fuse balanced.csv --runs runs/mnv2,runs/cnn \\
+        --classifier svm,knn,logreg --set svm.C=10 -o runs/compared
       leukctl fuse all.csv --backbones inception_v3,xception --pretrained \\
-        --project relu -o runs/khan2024
+        --project relu --folds 10 -o runs/khan2024
     """
     _check_sources(backbones, runs, weights, pretrained, input_size)
     names = _several(backbones or runs or "")
@@ -151,8 +154,18 @@ def fuse(
     )
     if folds is not None and cross_validate:
         raise UsageError("--folds makes folds, --cross-validate takes those there are; one of them")
-    if features_only and (folds is not None or cross_validate):
-        raise UsageError("--features-only fits nothing, so it takes no folds")
+    if features_only:
+        _check_fits_nothing(
+            {
+                "--classifier": classifier != _CLASSIFIER,
+                "--set": setting,
+                "--no-standardize": not standardize,
+                "--project": project,
+                "--pca": pca,
+                "--folds": folds,
+                "--cross-validate": cross_validate,
+            }
+        )
     needs = () if features_only else ("label",) if folds or cross_validate else ("label", "split")
     table, digest = inputs.read_manifest(manifest, needs)
     numbers: list[int] = []
@@ -170,6 +183,8 @@ def fuse(
     found = _sources(
         names, backbones is not None, weights, pretrained, input_size, table, compute, seed
     )
+    if runs is not None and not features_only:
+        fusing.warn_of_seen(table, numbers, [Path(name) for name in names])
     job = Job(
         table,
         found,
@@ -217,6 +232,11 @@ def _check_sources(
         raise UsageError("--input-size goes with --backbones; runs have their own")
     if weights is not None and pretrained:
         raise UsageError("--weights or --pretrained, not both")
+
+
+def _check_fits_nothing(given: dict[str, object]) -> None:
+    if asked := [name for name, value in given.items() if value]:
+        raise UsageError(f"--features-only fits nothing, so it takes no {', '.join(asked)}")
 
 
 def _sources(

@@ -84,6 +84,22 @@ def _say_folds(table: "Table") -> None:
         )
 
 
+def warn_of_seen(table: "Table", folds: list[int], runs: list[Path]) -> None:
+    """Say where the backbones of ``runs`` know images that are to be tested on."""
+    from leukctl.fusion import seen
+
+    for run in runs:
+        known = seen.count(table, folds, run)
+        if known is None:
+            streams.warn(f"{run} has no predictions left, which would say what it learned from")
+        elif known:
+            streams.warn(
+                f"{run} learned from {known} images that are tested on here, which flatters the "
+                "scores; "
+                + ("--backbones learned from none of them" if folds else "its own splits would not")
+            )
+
+
 def check_free(folder: Path, classifiers: list[str], folds: list[int], force: bool) -> None:
     """Raise :class:`UsageError` unless the runs may go into ``folder``."""
     from leukctl import crossvalidation, runs

@@ -88,6 +88,9 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     ),
 }
 
+# What the svm knows only with some kernels.
+_OF_KERNELS = {"gamma": ("rbf", "poly"), "degree": ("poly",), "coef0": ("poly",)}
+
 # Of the dense layers of khan2024. The paper gives their sizes and penalty; what it leaves open is
 # what trains in seconds.
 PROJECTION: tuple[Parameter, ...] = (
@@ -150,11 +153,22 @@ def read(
         name: {item.name: given[name].get(item.name, item.default) for item in parameters}
         for name, parameters in known.items()
     }
+    if "svm" in names:
+        _check_kernel(given["svm"], values["svm"]["kernel"])
     share = _components(pca)
     return [
         Plan(name, values[name], standardize, project, values.get(PROJECT, {}), share)
         for name in names
     ]
+
+
+def _check_kernel(given: dict[str, Any], kernel: str) -> None:
+    for name in given:
+        if name in _OF_KERNELS and kernel not in _OF_KERNELS[name]:
+            kernels = " or ".join(_OF_KERNELS[name])
+            raise UsageError(
+                f"--set svm.{name}: goes with the kernel {kernels}, and the kernel is {kernel}"
+            )
 
 
 def _names(classifiers: str) -> list[str]:
