@@ -289,6 +289,7 @@ def test_files_that_do_not_fit_are_named(
         ("--search one.csv", "one.csv, line 1, column w:one: the column is missing"),
         ("--threshold 0.5 --below class:c", "abstain, next or one of class:a, class:b"),
         ("--corrections c.csv --positive c", "--positive 'c': one of 'a', 'b'"),
+        ("--corrections folder", "folder is a folder, where a file is to be written"),
         ("--key p:a", "--key p:a: probabilities do not tell images apart"),
         ("--corrections -", "--corrections needs a file"),
         ("--corrections c.csv --summary-json ./c.csv", "c.csv is named for two outputs"),
@@ -301,6 +302,7 @@ def test_files_that_do_not_fit_are_named(
 def test_options_that_do_not_fit_are_named(
     options: str, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    Path("folder").mkdir()
     assert said in failed(capfd, *write(one=ONE, two=TWO), *options.split(), "-o", "out.csv")
 
 

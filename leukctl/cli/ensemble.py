@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from leukctl.cli import ensemble_notes, ensembles, options, streams
+from leukctl.cli import ensemble_notes, ensemble_wishes, ensembles, options, streams
 
 
 def ensemble(
@@ -147,11 +147,11 @@ def ensemble(
     """
     from leukctl import ensembling, predictions, tables
 
-    wishes = ensembles.Wishes(
+    wishes = ensemble_wishes.Wishes(
         method, weights, threshold, below, search, metric, min_coverage, fit_on
     )
-    extras = ensembles.Extras(corrections, copy_images, search_table, summary_json)
-    ensembles.check(models, wishes, extras, output, positive, key, root, force)
+    extras = ensemble_wishes.Extras(corrections, copy_images, search_table, summary_json)
+    ensemble_wishes.check(models, wishes, extras, output, positive, key, root, force)
     aligned = ensembles.read(models, key)
     plan = ensembles.plan(wishes, aligned)
     with streams.progress("search", len(plan.sets or ()), "weight sets") as advance:

@@ -1,13 +1,13 @@
-"""What ``leukctl ensemble`` is asked for, and what it writes beside the predictions."""
+"""What ``leukctl ensemble`` reads, plans, and writes beside the predictions."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leukctl import files
-from leukctl.cli import inputs, streams
+from leukctl.cli import ensemble_wishes, inputs, streams
+from leukctl.cli.ensemble_wishes import Extras, Wishes
 from leukctl.errors import ExitStatus, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -15,124 +15,6 @@ if TYPE_CHECKING:
     from leukctl.ensembling.summary import Figures
     from leukctl.predictions import Predictions
     from leukctl.tables import Table
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """The options of a plan as they were typed, None where one was not given."""
-
-    method: str | None
-    weights: str | None
-    threshold: str | None
-    below: str | None
-    search: str | None
-    metric: str | None
-    min_coverage: float | None
-    fit_on: str | None
-
-    @property
-    def way(self) -> str:
-        """The method, given or not."""
-        weighed = self.weights is not None or self.search is not None
-        return self.method or ("weighted" if weighed else "mean")
-
-    @property
-    def has_threshold(self) -> bool:
-        """Whether there is one to be below of."""
-        if self.threshold is None:
-            return self.search == "patel2025"
-        return any(part.strip() != "none" for part in self.threshold.split(","))
-
-
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """What is written beside the predictions, None where nothing."""
-
-    corrections: Path | None
-    copy_images: Path | None
-    search_table: Path | None
-    summary_json: Path | None
-
-    @property
-    def audits(self) -> bool:
-        """Whether the corrections are asked for."""
-        return self.corrections is not None or self.copy_images is not None
-
-
-def check(
-    models: Sequence[Path],
-    wishes: Wishes,
-    extras: Extras,
-    output: Path | None,
-    positive: str | None,
-    key: str,
-    root: Path | None,
-    force: bool,
-) -> None:
-    """Raise :class:`UsageError` for options that do not go together, before anything is read."""
-    if len(models) < 2:
-        raise UsageError("an ensemble needs at least two models")
-    if key.startswith("p:"):
-        raise UsageError(f"--key {key}: probabilities do not tell images apart")
-    way, searching = wishes.way, wishes.search is not None
-    several = wishes.threshold is not None and "," in wishes.threshold
-    needs = [
-        ("--weights", wishes.weights is not None, way in ("weighted", "vote"), "--method weighted"),
-        ("--search", searching, way in ("weighted", "vote"), "--method weighted or vote"),
-        ("--fit-on", wishes.fit_on is not None, way == "stack", "--method stack"),
-        ("--metric", wishes.metric is not None, searching, "--search"),
-        ("--min-coverage", wishes.min_coverage is not None, searching, "--search"),
-        ("--search-table", extras.search_table is not None, searching, "--search"),
-        ("several thresholds", several, searching, "--search"),
-        ("--below", wishes.below is not None, wishes.has_threshold, "--threshold"),
-        (
-            "--positive",
-            positive is not None,
-            extras.audits,
-            "--corrections or --copy-images",
-        ),
-        (
-            "--root",
-            inputs.asked("root", root),
-            extras.copy_images is not None,
-            "--copy-images",
-        ),
-        ("--force", force, extras.copy_images is not None, "--copy-images"),
-    ]
-    for option, given, fits, other in needs:
-        if given and not fits:
-            raise UsageError(f"{option} goes with {other}")
-    if way == "weighted" and wishes.weights is None and not searching:
-        raise UsageError("--method weighted needs --weights or --search")
-    if wishes.weights is not None and searching:
-        raise UsageError("--weights or --search, but not both")
-    _check_outputs(models, extras, output, force)
-
-
-def _check_outputs(
-    models: Sequence[Path], extras: Extras, output: Path | None, force: bool
-) -> None:
-    written = {
-        "--corrections": extras.corrections,
-        "--search-table": extras.search_table,
-        "--summary-json": extras.summary_json,
-    }
-    for option, path in written.items():
-        if path is not None and str(path) == "-":
-            raise UsageError(f"{option} needs a file; -o is what may be standard output")
-    read, taken = {*map(_place, models)}, set()
-    for path in (output, *written.values()):
-        if path is None or str(path) == "-":
-            continue
-        if (place := _place(path)) in read:
-            raise UsageError(f"{path} is one of the models; name another output")
-        if place in taken:
-            raise UsageError(f"{path} is named for two outputs")
-        taken.add(place)
-    if extras.copy_images is not None:
-        from leukctl.ensembling import copying
-
-        copying.check_free(extras.copy_images, force)
 
 
 def read(models: Sequence[Path], key: str) -> "list[Predictions]":
@@ -168,7 +50,7 @@ def _each(models: Sequence[Path], key: str) -> "Iterator[Predictions]":
 
 def _names(models: Sequence[Path]) -> list[str]:
     """Return what each model is called: its own name, or its whole path where that is taken."""
-    places = [*map(_place, models)]
+    places = [*map(ensemble_wishes.place_of, models)]
     for number, (place, path) in enumerate(zip(places, models, strict=True)):
         if place in places[:number]:
             what = "standard input" if str(path) == "-" else path
@@ -179,15 +61,6 @@ def _names(models: Sequence[Path]) -> list[str]:
     ]
     count = Counter([*own, "ensemble"])
     return [name if count[name] == 1 else str(path) for name, path in zip(own, models, strict=True)]
-
-
-def _place(path: Path) -> Path:
-    """Return the file that ``path`` stands for, links resolved; ``-`` is itself."""
-    from leukctl import runs
-
-    if str(path) == "-":
-        return path
-    return (path / runs.PREDICTIONS if path.is_dir() else path).resolve()
 
 
 def plan(wishes: Wishes, models: "Sequence[Predictions]") -> "Plan":
