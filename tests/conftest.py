@@ -32,6 +32,16 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_squares(folder, {"train": 12, "val": 4, "test": 4}, ("blue", "red"))
 
 
+@pytest.fixture(scope="module")
+def without_figures() -> Iterator[None]:
+    """Empty files for figures, which take longer than the training of a small network."""
+    from leukctl.reporting import figures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "_save", lambda figure, path: path.touch())
+        yield
+
+
 @pytest.fixture(scope="session")
 def trained(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of a small network, trained on the squares."""

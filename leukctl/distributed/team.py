@@ -117,10 +117,12 @@ def _reason(store: Any, number: int) -> str:
     """Return why a job was lost."""
     key = _key(number, "failed")
     until = time.monotonic() + _GRACE_S
-    while time.monotonic() < until:  # an interrupt that ended the others has time to come here too
-        if store.check([key]):
-            return store.get(key).decode()
-        time.sleep(0.05)
+    with contextlib.suppress(SystemExit):  # torchrun ends whoever is left, and says not why
+        # An interrupt that ended the others has time to come here too.
+        while time.monotonic() < until:
+            if store.check([key]):
+                return store.get(key).decode()
+            time.sleep(0.05)
     return (
         "one of the processes that torchrun started was lost, perhaps killed for want of memory; "
         "a smaller --batch-size, or fewer of them, may help"
