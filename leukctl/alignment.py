@@ -14,9 +14,10 @@ from leukctl.predictions import Predictions
 def align(many: Iterable[Predictions], key: str = "path") -> list[Predictions]:
     """Return the same images in the same order with the same class order for every model.
 
-    Rows are matched by the column ``key`` and class columns by name, after the first of ``many``,
-    which are taken one by one. What one knows of an image (its label, say) and another leaves
-    empty, all know in the result; where ``key`` is not the path, they have the first one's paths.
+    Rows are matched by the column ``key``, which names no image twice, and class columns by name,
+    after the first of ``many``, which are taken one by one. What one knows of an image (its label,
+    say) and another leaves empty, all know in the result; where ``key`` is not the path, they have
+    the first one's paths.
 
     Raises :class:`InputError` naming the images that one has and another lacks, or of which they
     tell differently, and for class sets that differ.
@@ -60,14 +61,14 @@ def _order(place: dict[str, int], other: Predictions, key: str, first: str) -> N
     """Return where ``other`` has each of the images that are at ``place``, and no others."""
     cells = other.identity[key]
     places = np.fromiter(map(place.get, cells, itertools.repeat(-1)), np.int64, len(cells))
-    if len(found := places[places >= 0]) < len(place):
-        known = {*cells}
-        missing = [cell for cell in place if cell not in known]
+    order = np.argsort(places)
+    if np.array_equal(places[order], np.arange(len(place))):
+        return order
+    known = {*cells}
+    if missing := [cell for cell in place if cell not in known]:
         raise InputError(f"no row for {_some(missing)}, which {first} has", file=other.name)
-    if len(found) < len(cells):
-        extra = [cell for cell in cells if cell not in place]
-        raise InputError(f"a row for {_some(extra)}, which {first} lacks", file=other.name)
-    return np.argsort(places)
+    extra = [cell for cell in cells if cell not in place]
+    raise InputError(f"a row for {_some(extra)}, which {first} lacks", file=other.name)
 
 
 def _told(other: Predictions, key: str) -> Predictions:
