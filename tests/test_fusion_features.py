@@ -183,13 +183,41 @@ def test_a_part_that_is_not_whole_is_named_and_done_again(tmp_path: Path) -> Non
     store.add(["a", "b"], [Path("a.png"), Path("b.png")], np.ones((2, 3), np.float32))
     (part,) = store.folder.glob("*.npy")
     whole = part.read_bytes()
-    for broken in (whole[:-4], b"", whole.replace(b"(2, 3)", b"(3, 2)")):
+    wrong = whole[:-1] + b"@"  # 4.0 for 1.0
+    for broken in (whole[:-4], b"", whole.replace(b"(2, 3)", b"(3, 2)"), wrong):
         part.write_bytes(broken)
         again = Store(tmp_path, ABOUT, 3)
         assert [path.suffix for path in again.damaged] == [".csv"]
         assert "a" not in again
     again.add(["a", "b"], [Path("a.png"), Path("b.png")], np.ones((2, 3), np.float32))
     assert "a" in Store(tmp_path, ABOUT, 3)
+
+
+def test_a_part_whose_rows_are_called_otherwise_is_not_believed(tmp_path: Path) -> None:
+    store = Store(tmp_path, ABOUT, 3)
+    store.add(["a", "b"], [Path("a.png"), Path("b.png")], np.ones((2, 3), np.float32))
+    (part,) = store.folder.glob("*.csv")
+    part.write_text(part.read_text().replace("b,b.png", "c,b.png"))
+    assert "c" not in Store(tmp_path, ABOUT, 3)
+
+
+def test_a_folder_that_may_only_be_read_gives_what_it_has_and_takes_nothing(
+    source: sources.Source, squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / path.name for path in paths_of(squares)[:12]]
+    for path, source_path in zip(paths, paths_of(squares), strict=False):
+        files.write_bytes(path, source_path.read_bytes())
+        os.utime(path, ns=(10**18, 10**18))  # settled, so that its digest would be kept
+    whole = collected(source, paths[:10], tmp_path / "f").read()
+    (tmp_path / "f" / cache.IMAGES).unlink()
+    plain = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.R_OK and plain(path, mode))
+    again = collected(source, paths[:10], tmp_path / "f")
+    assert np.array_equal(again.read(), whole)
+    assert not (tmp_path / "f" / cache.IMAGES).exists()
+    for folder in (tmp_path / "f", tmp_path / "new"):
+        with pytest.raises(InputError, match="--features DIR keeps them elsewhere"):
+            collected(source, paths, folder)
 
 
 def _add(folder: Path, number: int) -> None:

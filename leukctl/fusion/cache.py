@@ -5,7 +5,8 @@ KEY is the start of the SHA-256 of that. Features lie in parts, written whole on
 ``PART.npy``, float32 (n, D), and ``PART.csv`` with a row for each of its rows: the SHA-256 of the
 image's bytes, and the path that it had then. Any tool may read them.
 
-A part never changes, and its CSV comes last. So two processes may write at once, and what an
+PART is the start of the SHA-256 of what the part holds, so that a damaged one is not believed. A
+part never changes, and its CSV comes last. So two processes may write at once, and what an
 interrupted one has finished stays.
 """
 
@@ -67,7 +68,7 @@ class Store:
         """Write the features (n, D) of n images as a part."""
         if not (self.folder / EXTRACTOR).exists():
             files.write_json(self.folder / EXTRACTOR, self.about)
-        name = hashlib.sha256("\n".join(digests).encode()).hexdigest()[:20]
+        name = _part_name(digests, features)
         with files.atomic_writer(self.folder / f"{name}.npy", "wb") as stream:
             np.save(stream, features, allow_pickle=False)
         rows = [[digest, str(path)] for digest, path in zip(digests, paths, strict=True)]
@@ -97,11 +98,33 @@ class Store:
         except (OSError, ValueError, EOFError, InputError):
             self.damaged.append(part)
             return
-        if found.shape != (len(digests), self.width) or found.dtype != np.float32:
+        is_ours = found.shape == (len(digests), self.width) and found.dtype == np.float32
+        if not is_ours or part.stem != _part_name(digests, found):
             self.damaged.append(part)
             return
         for row, digest in enumerate(digests):
             self._places.setdefault(digest, (values, row))
+
+
+def _part_name(digests: Sequence[str], features: Floats) -> str:
+    """Return the name of the part that holds the features (n, D) of n images."""
+    total = hashlib.sha256("\n".join(digests).encode())
+    total.update(np.ascontiguousarray(features).data)
+    return total.hexdigest()[:20]
+
+
+def check_writable(folder: Path) -> None:
+    """Raise :class:`InputError` where features cannot be kept in ``folder``."""
+    if not _is_writable(folder):
+        raise InputError(
+            "no folder that new features can be kept in; --features DIR keeps them elsewhere",
+            file=folder,
+        )
+
+
+def _is_writable(folder: Path) -> bool:
+    home = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return home.is_dir() and os.access(home, os.W_OK | os.X_OK)
 
 
 class Digests:
@@ -129,8 +152,11 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Write down what is new, beside what others have written meanwhile."""
-        if not self._new:
+        """Write down what is new, beside what others have written meanwhile.
+
+        A folder that may only be read keeps none: the images are read again next time.
+        """
+        if not self._new or not _is_writable(self.path.parent):
             return
         newest = {key[0]: (key, digest) for key, digest in {**self._read(), **self._new}.items()}
         with files.atomic_writer(self.path) as stream:

@@ -13,6 +13,7 @@ import numpy as np
 
 from leukctl import processes, tensors
 from leukctl.errors import ImageError, InputError
+from leukctl.fusion import cache
 from leukctl.fusion.cache import Digests, Floats, Store
 from leukctl.fusion.sources import Source
 from leukctl.images import Rgb
@@ -23,7 +24,7 @@ from leukctl.tensors import Reader
 
 Progress = Callable[[int], None]
 
-VERSION = 1  # of what :func:`compute` does with an image; another makes other features
+VERSION = 2  # of what :func:`compute` does with an image; another makes other features
 PART = 256  # images
 _ROWS = 4096
 
@@ -142,7 +143,8 @@ def collect(
         folder: of the features on disk.
         on_note: told where the memory is too small for a batch, which then goes through in parts.
 
-    Raises :class:`InputError` for an image that cannot be read.
+    Raises :class:`InputError` for an image that cannot be read, and, where there are features to be
+    computed, for a folder that they cannot be kept in.
     """
     digests = Digests(folder)
     known = list(tensors.ordered_map(digests.of, paths, compute.workers))
@@ -155,6 +157,8 @@ def collect(
     missing = _missing(bank)
     on_progress(len(paths) - len(missing))
     if missing:
+        for store in stores:
+            cache.check_writable(store.folder)
         portion = Portion(
             lambda size: on_note(f"out of memory: {size} images at a time from here on")
         )
