@@ -33,13 +33,21 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def without_figures() -> Iterator[None]:
-    """Empty files for figures, which take longer than the training of a small network."""
-    from leukctl.reporting import figures
+def quick_runs() -> Iterator[None]:
+    """Trainings of a small network without what takes longer than they do.
 
+    These are figures, whose files stay empty, and threads that wait for each other on a machine
+    with other work.
+    """
+    from leukctl.reporting import figures
+    from leukctl.runtime import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "_save", lambda figure, path: path.touch())
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

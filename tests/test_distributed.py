@@ -13,6 +13,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from leukctl.tensors import Reader
 from leukctl.training.checkpoints import Checkpoint
 
 MARK = "TORCHELASTIC_RUN_ID"
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
 MORE = ("--frozen-epochs", "1", "--augment", "mixup")
@@ -50,6 +51,7 @@ def followed(patch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
         patch.setenv(name, value)
     patch.setattr(team, "_store", None)
     patch.setattr(team, "_given_out", 0)
+    patch.setattr(team, "_PATIENCE", timedelta(minutes=2))  # not days, for one that is lost
     own = {**shared, "RANK": "1", "LOCAL_RANK": "1", MARK: "test", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, partners.__file__], env={**os.environ, **own})
     try:

@@ -18,7 +18,7 @@ from leukctl.training.checkpoints import Checkpoint
 from leukctl.training.memory import Batch, Portions
 
 TEXT = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = pytest.mark.usefixtures("quick_runs")
 SAME = ("run.json", "model.safetensors", "history.csv", "predictions.csv")
 
 
