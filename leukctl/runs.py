@@ -202,6 +202,8 @@ def read(folder: Path, verify: bool = True) -> Run:
     if not folder.is_dir():
         raise InputError("no such run folder", file=folder)
     path = folder / RUN
+    if not path.exists() and is_folds(folder):
+        raise InputError("a cross-validation; each fold in it is a run: fold-0 …", file=folder)
     if not path.exists():
         raise InputError(
             f"no {RUN} in it: no run folder, or a run that did not finish", file=folder

@@ -223,6 +223,31 @@ def test_several_classifiers_have_a_run_each_that_predict_and_report_take(
     assert "--force replaces it" in capsys.readouterr().err
 
 
+def test_a_second_classifier_says_that_no_features_were_computed_for_its_stages(
+    trained: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ["--runs", str(trained), "--features", str(tmp_path / "f")]
+    for name, computed in (("knn", 40), ("logreg", 0)):
+        run = tmp_path / name
+        arguments = ["fuse", str(squares), *own, "--classifier", name, "-o", str(run)]
+        assert cli.main(arguments) == 0
+        assert f"extraction are of {computed} of 40 images" in capsys.readouterr().err
+        environment = files.read_json(run / runs.ENVIRONMENT)
+        assert environment["features"] == {"computed": computed, "images": 40}
+    assert environment["stages_s"]["extraction"] == 0
+
+
+def test_the_folds_of_a_fusion_are_no_run_and_say_where_the_runs_are(
+    trained: Path, in_folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["fuse", str(in_folds), "--runs", str(trained), "--classifier", "knn"]
+    assert cli.main([*arguments, "--folds", "2", "-q", "-o", str(run)]) == 0
+    assert cli.main(["predict", str(run), str(in_folds)]) == 2
+    assert "each fold in it is a run" in capsys.readouterr().err
+    assert cli.main(["predict", str(run / "fold-1"), str(in_folds), "-q"]) == 0
+
+
 def test_the_same_fusion_twice_is_the_same_to_the_byte(
     trained: Path, squares: Path, tmp_path: Path
 ) -> None:

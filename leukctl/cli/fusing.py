@@ -197,7 +197,7 @@ def run(job: "Job", plans: "list[Plan]", folds: list[int], kept: Path, folder: P
         for text in fitted.remarks:
             streams.warn(f"{name}: {text}")
         _say(fitted, own, bool(folds))
-    _say_stages(found)
+    _say_stages(found, f"{given.computed} of {len(given.values)}")
     if len(found) > 1:
         _say_comparison(found)
     return ExitStatus.DONE
@@ -223,12 +223,14 @@ def _spread(mean: float | None, deviation: float | None) -> str:
     return "-" if mean is None else f"{mean:.4f} ± {deviation:.4f}"
 
 
-def _say_stages(found: "dict[str, Fitted]") -> None:
+def _say_stages(found: "dict[str, Fitted]", computed: str) -> None:
     rows = [
         [name, *(f"{fitted.stages[stage]:.2f}" for stage in _STAGES)]
         for name, fitted in found.items()
     ]
-    streams.note("seconds by stage; those of the features served all classifiers:")
+    streams.note(
+        f"seconds by stage; preprocessing and extraction are of {computed} images, once for all:"
+    )
     streams.note(streams.text_table(["classifier", *_STAGES], rows))
 
 

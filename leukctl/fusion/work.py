@@ -73,12 +73,14 @@ class Features:
         widths: D1, D2 …
         place: the row of each path.
         stages: seconds by stage, as far as the features go.
+        computed: of how many images they were computed now, in these seconds; others were kept.
     """
 
     values: Floats
     widths: list[int]
     place: dict[str, int]
     stages: dict[str, float]
+    computed: int
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ def read(bank: Bank, table: Table) -> Features:
     """Return the features of the rows of ``table``, which the bank was collected for."""
     stages = {"extraction": bank.times.network_s, "preprocessing": bank.times.read_s}
     place = {path: row for row, path in enumerate(table.column("path"))}
-    return Features(bank.read(), bank.widths, place, stages)
+    return Features(bank.read(), bank.widths, place, stages, bank.computed)
 
 
 def wanted(table: Table, folds: Sequence[int]) -> Table:
@@ -172,6 +174,7 @@ def fit(job: Job, plan: Plan, given: Features, folder: Path, like: Path | None =
             time.monotonic(),
             device=str(job.compute.device),
             stages_s={name: round(seconds, 3) for name, seconds in stages.items()},
+            features={"computed": given.computed, "images": len(given.values)},
         )
         files.write_json(new / runs.ENVIRONMENT, environment)
         runs.write(run, new)
