@@ -64,4 +64,4 @@ def _keep(found: "Calibration", folder: Path) -> None:
             "which no temperature mends"
         )
     if found.fitted_on < calibration.FEW:
-        streams.warn(f"{folder}: a temperature of {images} only is uncertain")
+        streams.warn(f"{folder}: a temperature fitted on {images} only is uncertain")
