@@ -124,6 +124,10 @@ def test_khan2024_has_its_classes_with_their_mean_and_the_stages_that_a_run_tell
             np.mean([row[place] for row in classes.rows[:3]])
         )
     assert times.rows == [["xincept", 1.7, 1.9, 160.5, 1.8, pytest.approx(165.9)]]
+    kept = {"stages_s": stages, "features": {"computed": 0, "images": 600}}
+    files.write_json(run / runs.ENVIRONMENT, kept)
+    *_, times = papers.tables("khan2024", report_of(run, full=False))
+    assert times.rows == [["xincept", None, None, 160.5, 1.8, None]]
 
 
 def test_altalhi2026_has_a_row_for_each_split_with_the_backbone_and_the_augmentation(tmp_path):

@@ -6,6 +6,8 @@ from typing import Any
 
 from leukctl import files, runs
 
+_OF_FEATURES = ("preprocessing", "extraction")
+
 
 def read(folder: Path) -> dict[str, Any]:
     """Return what ``environment.json`` of a run folder holds; nothing where there is none."""
@@ -15,10 +17,16 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def stages(environment: dict[str, Any]) -> dict[str, float]:
-    """Return the seconds by stage, of a run that tells them."""
+    """Return the seconds by stage, of a run that tells them.
+
+    Those of features are left out where some were there before: they are not those of all images.
+    """
     found = environment.get("stages_s")
     if not isinstance(found, dict):
         return {}
+    features = environment.get("features")
+    if isinstance(features, dict) and features.get("computed") != features.get("images"):
+        found = {name: value for name, value in found.items() if name not in _OF_FEATURES}
     return {
         str(name): float(seconds)
         for name, seconds in found.items()

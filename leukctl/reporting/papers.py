@@ -154,7 +154,8 @@ def _khan_stages(models: Sequence[Model]) -> Values:
     rows: list[list[Cell]] = []
     for model in models:
         seconds = [model.stages.get(stage) for stage in _STAGES]
-        rows.append([model.name, *seconds, sum(model.stages.get(stage, 0.0) for stage in _STAGES)])
+        known = [second for second in seconds if second is not None]
+        rows.append([model.name, *seconds, sum(known) if len(known) == len(seconds) else None])
     columns = ["Model", *_STAGES.values(), "Overall Result (seconds)"]
     return Values("Processing time", columns, [None] + [1] * 5, rows)
 
