@@ -1,7 +1,7 @@
 """Fused features and their classifiers, against plain libraries.
 
     python benchmarks/fuse.py extract IMAGES_FOLDER BACKBONE WEIGHTS_FOLDER
-    python benchmarks/fuse.py classify FEATURES_FOLDER [--folds N]
+    python benchmarks/fuse.py classify FEATURES_FOLDER [--folds N] [--only svm]
     python benchmarks/fuse.py second MANIFEST BACKBONE WEIGHTS_FOLDER
 
 ``extract``: PNG files to features on disk, with their digests, against the loop that a user would
@@ -119,6 +119,7 @@ def classify(given: argparse.Namespace) -> None:
         "svm, fuse": ours("svm"),
         "svm, scikit-learn": theirs(vectors),
     }
+    ways = {way: fit for way, fit in ways.items() if way.startswith(given.only)}
     splits = StratifiedKFold(10, shuffle=True, random_state=0).split(values, y)
     times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     scores: dict[str, list[float]] = {way: [] for way in ways}
@@ -168,6 +169,7 @@ if __name__ == "__main__":
     classification = kinds.add_parser("classify")
     classification.add_argument("folder", type=Path)
     classification.add_argument("--folds", type=int, default=10)
+    classification.add_argument("--only", default="", help="the ways whose names start so")
     again = kinds.add_parser("second")
     again.add_argument("manifest", type=Path)
     again.add_argument("backbone")
