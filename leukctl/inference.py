@@ -159,7 +159,7 @@ def load(
     """Build the model of a run and load its weights.
 
     ``folded`` makes a network faster that is only asked for answers (:mod:`.backbones.folding`).
-    Fused features stay as they were when the trees learned their thresholds.
+    Fused features are taken as they were when the classifier learned from them.
     ``on_note`` is told where the memory is too small for a batch, which then goes through in parts.
 
     Raises :class:`InputError` when the weights in the folder are not those of ``run.json``.
