@@ -360,6 +360,7 @@ import os, signal, sys
 from leukctl import processes
 from leukctl.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 whole = processes.in_order
 
 def cut_off(*given, **named):
