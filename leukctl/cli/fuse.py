@@ -133,7 +133,7 @@ def fuse(
 
     Pools the last feature map of each backbone, sets the vectors side by side, and fits a
     classifier on the train rows, weighted by the column weight where there is one. Features are
-    kept on disk by what they were made from, so that a second classifier takes seconds. The run
+    kept on disk by what they were made from, so that a second classifier needs no network. The run
     folder is one that predict, explain and report take. Trained backbones know what they learned
     from: folds, which test on every image, want --backbones.
 
