@@ -32,9 +32,9 @@ def test_the_weights_and_r2_are_those_of_the_lime_package_on_the_same_samples(ki
     )
     assert np.array_equal(found.segments, library.segments)
     wanted = dict(library.local_exp[2])
-    near = 1e-3 * np.ptp(found.weights)
+    near = 1e-5 * np.ptp(found.weights)
     assert np.allclose(found.weights, [wanted[i] for i in range(len(wanted))], rtol=0, atol=near)
-    assert found.r2 == pytest.approx(library.score, abs=1e-4)
+    assert found.r2 == pytest.approx(library.score, abs=1e-6)
     assert heatmap.raw_max == pytest.approx(max(wanted.values()), abs=near)
     assert heatmap.raw_min == pytest.approx(min(wanted.values()), abs=near)
     assert heatmap.values.max() == 1.0
