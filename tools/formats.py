@@ -114,7 +114,8 @@ def page(date: str, version: str) -> str:
         roff.prose(
             "Text is UTF-8 with line feeds, CSV has a header and follows RFC 4180, JSON has sorted "
             "keys. Numbers read back to the same value. The same input, options, seed and versions "
-            "give the same bytes on one machine."
+            "give the same bytes on one machine and number of threads, where train is not left to "
+            "choose its precision by timing."
         ),
         *_section("Manifest", "A row an image. Columns that leukctl does not know pass "
                   "through.", MANIFEST),
