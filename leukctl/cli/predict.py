@@ -49,7 +49,9 @@ def predict(
     predicted class, its confidence, and the probability of every class. Images that cannot be
     read are named on standard error and left out, with exit status 1. A cell has no upright
     position, so --tta asks the model about turned copies too, at 4 or 8 times the time.
-    --calibrated changes how sure the answers are, and none of the answers.
+    --calibrated changes how sure the answers are, and none of the answers. A fusion fills each
+    batch up to the --batch-size that it was made with, so that its answers are those of fuse: a
+    smaller one saves no memory there, and takes longer.
 
     \b
     Examples:
