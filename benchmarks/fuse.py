@@ -49,7 +49,7 @@ def extract(side: str, given: argparse.Namespace) -> float:
     if side == "ours":
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            features.collect(found, paths, read, compute, folder=Path(folder), batch_size=32)
+            features.collect(found, paths, read, compute, folder=Path(folder), batch_size=16)
             return len(paths) / (time.perf_counter() - started)
     network = found[0].extractor(compute).backbone
     pixels = tensors.batch([read(path) for path in paths], found[0].spec.input_size)

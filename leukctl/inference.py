@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leukctl import backbones, calibration, distributed, processes, runs, runtime, tensors
+from leukctl import backbones, calibration, distributed, lanes, processes, runs, runtime, tensors
 from leukctl.backbones import Network, Trunk
 from leukctl.backbones.folding import fold
 from leukctl.backbones.weights import check_fit, read_safetensors
@@ -240,6 +240,7 @@ def predict(
     not grow with their number. In a job of several processes (:mod:`leukctl.distributed`) each
     answers for some of the batches, and all of them yield all answers.
     """
+    batch_size = _at_once(predictor.run, batch_size)
     if distributed.size() > 1:
         yield from _predict_together(predictor, list(paths), read, batch_size, on_progress)
         return
@@ -250,6 +251,12 @@ def predict(
         for path, image in chunk:
             yield path, image if isinstance(image, ImageError) else next(answers)
         on_progress(len(chunk))
+
+
+def _at_once(run: Run, batch_size: int) -> int:
+    """Return how many images a model is asked about at a time: a fusion, a batch for each lane."""
+    own = run.options.get("batch_size") if run.kind == "fusion" else None
+    return batch_size if own is None else max(batch_size, lanes.COUNT * own)
 
 
 def _predict_together(

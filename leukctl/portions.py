@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Sized
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ class Portion:
     def __init__(self, on_smaller: Callable[[int], None] = lambda size: None) -> None:
         self.size: int | None = None
         self.on_smaller = on_smaller
+        self._lock = threading.Lock()
 
     def cuts(self, count: int) -> list[slice]:
         """Return the parts of a batch, as alike as can be: BatchNorm could not take a lone one."""
@@ -64,5 +66,9 @@ class Portion:
                 f"out of memory with one image at a time{unsure}; a smaller --input-size, a "
                 "smaller backbone or more memory is needed"
             )
-        self.size = (tried + 1) // 2
-        self.on_smaller(self.size)
+        smaller = (tried + 1) // 2
+        with self._lock:  # of two that failed at once, one tells
+            if self.size is not None and self.size <= smaller:
+                return
+            self.size = smaller
+        self.on_smaller(smaller)

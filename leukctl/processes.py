@@ -32,6 +32,7 @@ _LARGEST_CHUNK = 256
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 
 
 class Runner(Protocol):
@@ -62,7 +63,8 @@ def keep_memory() -> bool:
 
     It gives every large array back to the system when it is freed otherwise, so that much of the
     time goes into page faults: decoding a 640x480 JPEG took twice as long. The price is a higher
-    peak. ``LEUKCTL_MALLOC=default`` leaves the allocator alone.
+    peak. All threads share one arena, since the arenas of other threads give back what they can,
+    whatever the thresholds. ``LEUKCTL_MALLOC=default`` leaves the allocator alone.
     """
     if os.environ.get("LEUKCTL_MALLOC") == "default":
         return False
@@ -72,7 +74,8 @@ def keep_memory() -> bool:
         mallopt: Callable[[int, int], int] = libc.mallopt
     except (OSError, TypeError, AttributeError):
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    wishes = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_ARENA_MAX, 1))
+    return all(bool(mallopt(*wish)) for wish in wishes)
 
 
 def give_back_memory() -> None:

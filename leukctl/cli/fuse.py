@@ -112,7 +112,16 @@ def fuse(
             help="Write nothing but features.npy, features.csv and features.json.",
         ),
     ] = False,
-    batch_size: options.BatchSize = 32,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            help="Images in a batch; a CPU computes two batches at a time.",
+            show_default="16 on a CPU, else 32",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -195,6 +204,7 @@ def fuse(
     from leukctl.fusion.work import Job
 
     compute = runtime.compute(device, precision, workers)
+    batch_size = batch_size or (16 if compute.device.type == "cpu" else 32)
     if runs is None:
         found = _backbones(names, weights, pretrained, input_size, seed)
     else:

@@ -1,5 +1,8 @@
 """The features of some images, wherever on the disk they are."""
 
+import contextlib
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +17,41 @@ _ROWS = 4096
 
 @dataclass(slots=True)
 class Times:
-    """What became of the time.
+    """What became of the time; for several threads.
 
     Attributes:
         read_s: reading and preparing images, in seconds of all threads.
-        network_s: in the backbones.
+        network_s: in which some batch was in the backbones.
     """
 
     read_s: float = 0.0
     network_s: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _inside: int = 0
+    _since: float = 0.0
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Count the time of this context as reading."""
+        started = time.perf_counter()
+        yield
+        with self._lock:
+            self.read_s += time.perf_counter() - started
+
+    @contextlib.contextmanager
+    def in_network(self) -> Iterator[None]:
+        """Count the time of this context, and of others that overlap it, once."""
+        with self._lock:
+            if not self._inside:
+                self._since = time.perf_counter()
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self.network_s += time.perf_counter() - self._since
 
 
 @dataclass(slots=True)

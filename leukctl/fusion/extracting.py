@@ -1,14 +1,14 @@
 """Image files → features on disk: each file is read once, each image computed once."""
 
-import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from leukctl import images, tensors
+from leukctl import images, processes, tensors
 from leukctl.errors import ImageError
 from leukctl.fusion import cache
 from leukctl.fusion.bank import Bank, Times
@@ -16,6 +16,7 @@ from leukctl.fusion.cache import Digests, Floats
 from leukctl.fusion.sources import Source
 from leukctl.images import Rgb
 from leukctl.inference import FeatureExtractor
+from leukctl.lanes import Lanes
 from leukctl.portions import Portion
 from leukctl.runtime import Compute
 from leukctl.tensors import Reader
@@ -90,15 +91,25 @@ def fill(
     extractors: list[FeatureExtractor] = []
     rest = Rest(bank)
     waiting: dict[str, tuple[Path, Rgb]] = {}
-    done: set[str] = set()
+    begun: set[str] = set()
+    under_way: deque[tuple[dict[str, Path], Future[list[Floats]]]] = deque()
+    lanes = Lanes(work.compute)
 
-    def go() -> None:
+    def begin() -> None:
         extractors[:] = extractors or work.extractors(bank)
         paths, rgbs = zip(*waiting.values(), strict=True)
-        rest.take(list(waiting), paths, pooled(extractors, rgbs, work.batch_size, bank.times))
-        on_progress(len(waiting))
-        done.update(waiting)
+        features = lanes.submit(batch_features, extractors, rgbs, work.batch_size, bank.times)
+        under_way.append((dict(zip(waiting, paths, strict=True)), features))
+        begun.update(waiting)
         waiting.clear()
+        # One waits beside those that are computed, so that no lane does.
+        if len(under_way) > lanes.count:
+            end()
+
+    def end() -> None:
+        batch, features = under_way.popleft()
+        rest.take(list(batch), list(batch.values()), features.result())
+        on_progress(len(batch))
 
     try:
         for item in _seen(work, bank, digests):
@@ -106,50 +117,62 @@ def fill(
             if isinstance(item.image, ImageError):
                 rejected.append((item.path, item.image))
                 is_whole = False
-            elif item.image is None or item.digest in waiting or item.digest in done:
+            elif item.image is None or item.digest in waiting or item.digest in begun:
                 on_progress(1)
             elif is_whole:
                 waiting[item.digest] = item.path, item.image
                 if len(waiting) == work.batch_size:
-                    go()
+                    begin()
         if waiting and is_whole:
-            go()
+            begin()
+        while under_way:
+            end()
     finally:
+        lanes.close()
         rest.write()
 
 
 def _seen(work: Extraction, bank: Bank, digests: Digests) -> Iterator[Seen]:
-    lock = threading.Lock()
-
     def look(path: Path) -> Seen:
-        started = time.perf_counter()
         try:
-            digest, data = digests.look(path)
-            if all(digest in store for store in bank.stores):
-                return Seen(path, digest, None)
-            image = work.read.decode(images.read_bytes(path) if data is None else data)
+            with bank.times.reading():
+                digest, data = digests.look(path)
+                if all(digest in store for store in bank.stores):
+                    return Seen(path, digest, None)
+                image = work.read.decode(images.read_bytes(path) if data is None else data)
         except ImageError as error:
             return Seen(path, "", error)
-        with lock:
-            bank.times.read_s += time.perf_counter() - started
         return Seen(path, digest, image)
 
     return tensors.ordered_map(look, bank.paths, work.compute.workers)
 
 
-def pooled(
+def batch_features(
     extractors: Sequence[FeatureExtractor], rgbs: Sequence[Rgb], batch_size: int, times: Times
 ) -> list[Floats]:
-    """Return the features (n, D) of a batch of n prepared images by each backbone.
+    """Return the features (n, D) of a batch of n prepared images by each backbone, in a lane.
 
     A batch that is not full is filled up with its last image, so that all are of one size and the
     features of an image do not depend on how many come with it.
     """
     whole = [*rgbs, *[rgbs[-1]] * (batch_size - len(rgbs))]
-    started = time.perf_counter()
-    values = [extract(whole)[: len(rgbs)] for extract in extractors]
-    times.network_s += time.perf_counter() - started
-    return values
+    with times.in_network():
+        return [extract(whole)[: len(rgbs)] for extract in extractors]
+
+
+def pooled(
+    extractors: Sequence[FeatureExtractor],
+    rgbs: Sequence[Rgb],
+    batch_size: int,
+    lanes: Lanes,
+    times: Times,
+) -> list[Floats]:
+    """Return the features (n, D) of n prepared images by each backbone, batch by batch."""
+    parts = [
+        lanes.submit(batch_features, extractors, part, batch_size, times)
+        for part in processes.chunks(rgbs, batch_size)
+    ]
+    return [np.concatenate(values) for values in zip(*(p.result() for p in parts), strict=True)]
 
 
 class Rest:

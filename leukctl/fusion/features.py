@@ -17,7 +17,7 @@ from leukctl.runtime import Compute
 from leukctl.tensors import Reader
 from leukctl.wording import counted
 
-VERSION = 3  # of what is done with an image; another makes other features
+VERSION = 4  # of what is done with an image; another makes other features
 
 # What decodes, resizes and convolves; each release may round differently.
 _PACKAGES = ("torch", "timm", "opencv-python-headless", "pillow")

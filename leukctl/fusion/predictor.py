@@ -13,6 +13,7 @@ from leukctl.fusion.extracting import pooled
 from leukctl.fusion.steps import Floats
 from leukctl.images import Rgb
 from leukctl.inference import FeatureExtractor, Probabilities
+from leukctl.lanes import Lanes
 from leukctl.portions import Portion
 from leukctl.runs import Run
 from leukctl.runtime import Compute, torch
@@ -46,6 +47,7 @@ class FusionPredictor:
             self.extractors.append(FeatureExtractor(network, spec, compute, portion))
         self.model = model.load(run)
         self.batch_size = _batch_size(run) if padded else None
+        self.lanes = Lanes(compute)
 
     def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
         """Return float64 (N, K), each row summing to 1."""
@@ -56,9 +58,7 @@ class FusionPredictor:
         size = self.batch_size
         if size is None:
             return np.concatenate([extract(images) for extract in self.extractors], axis=1)
-        parts = [images[first : first + size] for first in range(0, len(images), size)]
-        found = [pooled(self.extractors, part, size, Times()) for part in parts]
-        return np.concatenate([np.concatenate(part, axis=1) for part in found])
+        return np.concatenate(pooled(self.extractors, images, size, self.lanes, Times()), axis=1)
 
 
 def _batch_size(run: Run) -> int | None:

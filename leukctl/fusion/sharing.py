@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from leukctl import backbones, distributed, processes, runs, tensors
+from leukctl import backbones, distributed, lanes, processes, runs, tensors
 from leukctl.distributed import predicting
 from leukctl.errors import ImageError
 from leukctl.fusion import extracting
@@ -93,11 +93,14 @@ def _dealt(
     Args:
         paths: of images, by their digests.
     """
-    batches = [dict(some) for some in processes.chunks(paths.items(), work.batch_size)]
+    # As many for all processes, whatever each one's processors.
+    share = lanes.COUNT * work.batch_size
+    batches = [dict(some) for some in processes.chunks(paths.items(), share)]
     own = [path for batch in distributed.own(batches) for path in batch.values()]
     images = tensors.read_many(own, work.read, work.compute.workers)
     ends = np.cumsum([1, *(source.width for source in work.sources)])
     said: list[str] = []  # why images of this process's last batch cannot be read
+    side_by_side = lanes.Lanes(work.compute)
 
     def answer(batch: dict[str, Path]) -> Floats:
         """Return (n, 1 + D1 + D2 + …): whether there are features, and which."""
@@ -106,7 +109,7 @@ def _dealt(
         said[:] = [str(image) for image in found if isinstance(image, ImageError)]
         rows = np.zeros((len(batch), ends[-1]), np.float32)
         if good:
-            values = extracting.pooled(extractors, good, work.batch_size, times)
+            values = extracting.pooled(extractors, good, work.batch_size, side_by_side, times)
             whole = [not isinstance(image, ImageError) for image in found]
             rows[whole] = np.insert(np.concatenate(values, axis=1), 0, 1.0, axis=1)
         return rows
