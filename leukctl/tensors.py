@@ -73,14 +73,19 @@ def normalize(pixels: NDArray[np.uint8], spec: BackboneSpec, device: torch.devic
     CPUs and tensor cores like best.
     """
     if device.type != "cpu" or not pixels.size:
-        values = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
-        mean, std = (_by_channel(three, device) for three in (spec.mean, spec.std))
-        return values.sub_(mean).div_(std)
+        return normalized(torch.from_numpy(pixels).to(device), spec)
     # A table of all 256 levels gives the same values in one pass over the memory, not three.
     count, height, width, _ = pixels.shape
     lines = np.ascontiguousarray(pixels).reshape(count * height, width, 3)
     found = cv2.LUT(lines, _levels(tuple(spec.mean), tuple(spec.std)))
     return torch.from_numpy(found).view(count, height, width, 3).permute(0, 3, 1, 2)
+
+
+def normalized(pixels: torch.Tensor, spec: BackboneSpec) -> torch.Tensor:
+    """Return uint8 (N, H, W, 3) as :func:`normalize` does, on the device that they are on."""
+    values = pixels.permute(0, 3, 1, 2).float()
+    mean, std = (_by_channel(tuple(three), pixels.device) for three in (spec.mean, spec.std))
+    return values.sub_(mean).div_(std)
 
 
 @functools.cache
@@ -92,7 +97,8 @@ def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float
     return np.ascontiguousarray(values[0, :, :, 0].T[None].numpy())
 
 
-def _by_channel(three: Sequence[float], device: torch.device) -> torch.Tensor:
+@functools.cache
+def _by_channel(three: tuple[float, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor(three, dtype=torch.float32, device=device).view(1, 3, 1, 1) * 255.0
 
 

@@ -17,7 +17,7 @@ from leukctl import distributed, runtime, tensors
 from leukctl.backbones import Network
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import Compute, torch
-from leukctl.training import augment, compiling, memory, stages
+from leukctl.training import augment, compiling, feeding, memory, stages
 from leukctl.training.choices import Choice
 from leukctl.training.data import batches
 from leukctl.training.loss import Split, Tally, accumulated, soft_targets
@@ -226,8 +226,8 @@ class Trainer:
             return augment.augment_batch(pixels, job[1], settings.augment, settings.seed, epoch)
 
         loaded = tensors.ordered_map(load, jobs, settings.compute.workers, ready=2)
-        for (indices, chosen, mix, partners), pixels in zip(jobs, loaded, strict=True):
-            inputs = tensors.normalize(pixels, settings.spec, self.device)
+        fed = feeding.inputs(loaded, settings.spec, self.device)
+        for (indices, chosen, mix, partners), inputs in zip(jobs, fed, strict=True):
             targets = self.targets[chosen].to(self.device)
             if mix is not None and partners is not None:
                 whose = torch.from_numpy(partners).to(self.device)
