@@ -240,7 +240,7 @@ def predict(
     not grow with their number. In a job of several processes (:mod:`leukctl.distributed`) each
     answers for some of the batches, and all of them yield all answers.
     """
-    batch_size = _at_once(predictor.run, batch_size)
+    batch_size = _at_once(predictor, batch_size)
     if distributed.size() > 1:
         yield from _predict_together(predictor, list(paths), read, batch_size, on_progress)
         return
@@ -253,10 +253,11 @@ def predict(
         on_progress(len(chunk))
 
 
-def _at_once(run: Run, batch_size: int) -> int:
+def _at_once(predictor: Predictor, batch_size: int) -> int:
     """Return how many images a model is asked about at a time: a fusion, a batch for each lane."""
+    run = predictor.run
     own = run.options.get("batch_size") if run.kind == "fusion" else None
-    return batch_size if own is None else max(batch_size, lanes.COUNT * own)
+    return batch_size if own is None else max(batch_size, lanes.most(predictor.compute) * own)
 
 
 def _predict_together(

@@ -16,7 +16,8 @@ class Portion:
     """The part of a batch that the memory has room for.
 
     That is all of it until a batch was too large, then half, as often as it takes, of every batch
-    from there on.
+    from there on. Where several threads have batches and one has no room, they take turns from
+    there on, before anything is halved.
 
     Args:
         on_smaller: told of the new size.
@@ -28,7 +29,10 @@ class Portion:
     def __init__(self, on_smaller: Callable[[int], None] = lambda size: None) -> None:
         self.size: int | None = None
         self.on_smaller = on_smaller
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
+        self._is_shared = True
+        self._met = False
+        self._inside = 0
 
     def cuts(self, count: int) -> list[slice]:
         """Return the parts of a batch, as alike as can be: BatchNorm could not take a lone one."""
@@ -43,16 +47,29 @@ class Portion:
         :class:`LeukctlError` where one image is too much.
         """
         while True:
-            parts = self.cuts(count)
+            with self._turn:
+                self._turn.wait_for(lambda: self._is_shared or not self._inside)
+                self._inside += 1
+                self._met = self._met or self._inside > 1
+                is_shared = self._is_shared
+                parts = self.cuts(count)
             try:
                 return work(parts)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
                 said = str(error)
+            finally:
+                with self._turn:
+                    self._inside -= 1
+                    was_alone = not (is_shared and self._met)
+                    self._turn.notify_all()
             # Here the error is gone, and with it the tensors that its traceback held.
             processes.give_back_memory()
-            self._halve(max(part.stop - part.start for part in parts), said)
+            if was_alone:
+                self._halve(max(part.stop - part.start for part in parts), said)
+            else:
+                self._is_shared = False
 
     def each(self, function: Callable[[Any], Result], batch: Sized) -> list[Result]:
         """Return what ``function`` makes of each part of a batch that can be sliced."""
@@ -67,8 +84,6 @@ class Portion:
                 "smaller backbone or more memory is needed"
             )
         smaller = (tried + 1) // 2
-        with self._lock:  # of two that failed at once, one tells
-            if self.size is not None and self.size <= smaller:
-                return
+        if self.size is None or smaller < self.size:
             self.size = smaller
-        self.on_smaller(smaller)
+            self.on_smaller(smaller)

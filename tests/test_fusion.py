@@ -80,6 +80,7 @@ def test_an_image_is_answered_to_the_last_bit_alike_whatever_comes_with_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Matrix products of another size, or of rows at another place, would round differently."""
+    more = [*more, "--batch-size", "8"]
     names = ["xgboost", "svm", "logreg", "knn"]
     line = ["fuse", str(squares), "--runs", str(trained), "--classifier", ",".join(names), *more]
     assert cli.main([*line, "-q", "-o", str(tmp_path / "run")]) == 0
@@ -88,7 +89,7 @@ def test_an_image_is_answered_to_the_last_bit_alike_whatever_comes_with_it(
     for name in names:
         own = runs.read_predictions(tmp_path / "run" / name)
         whole = dict(zip(own.identity["path"], own.probabilities.tolist(), strict=True))
-        for size in ("32", "5"):
+        for size in ("48", "5"):
             capsys.readouterr()
             given = ["predict", str(tmp_path / "run" / name), str(tmp_path / "odd.csv"), "-q"]
             assert cli.main([*given, "--batch-size", size]) == 0

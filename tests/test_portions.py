@@ -3,7 +3,9 @@
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +184,33 @@ def test_predict_that_cannot_take_one_image_says_so_in_one_line(
     assert len(said) == 1
     assert "out of memory with one image at a time" in said[0]
     assert not output.exists()
+
+
+def test_batches_of_several_threads_take_turns_before_one_is_halved() -> None:
+    sizes: list[int] = []
+    portion = Portion(sizes.append)
+    both, lock = threading.Barrier(2, timeout=10), threading.Lock()
+    calls = inside = 0
+
+    def work(parts: list[slice]) -> int:
+        nonlocal calls, inside
+        with lock:
+            calls += 1
+            inside += 1
+            is_first = calls <= 2
+        try:
+            if is_first:  # the two have no room beside each other
+                both.wait()
+                raise MemoryError
+            assert inside == 1
+            if parts[0].stop > 4:  # and one alone has none for 8
+                raise MemoryError
+            return parts[-1].stop
+        finally:
+            with lock:
+                inside -= 1
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [*pool.map(lambda _: portion.attempt(8, work), range(4))]
+    assert found == [8] * 4
+    assert sizes == [4]

@@ -111,9 +111,9 @@ def explain(
             ("--superpixels", superpixels != "slic", ("lime",)),
         ],
     )
-    from leukctl import explanations, images, manifest
+    from leukctl import explanations, images, manifest, runs
 
-    described = inputs.read_run(run)
+    described = runs.read(run)
     if list_layers:
         return heatmaps.show_layers(described, device, precision)
     if not input or output is None:

@@ -50,8 +50,8 @@ def predict(
     read are named on standard error and left out, with exit status 1. A cell has no upright
     position, so --tta asks the model about turned copies too, at 4 or 8 times the time.
     --calibrated changes how sure the answers are, and none of the answers. A fusion fills each
-    batch up to the --batch-size that it was made with, so that its answers are those of fuse: a
-    smaller one saves no memory there, and takes longer.
+    batch up to the --batch-size that it was made with, so that its answers are those of fuse,
+    whatever --batch-size is here.
 
     \b
     Examples:
@@ -59,10 +59,10 @@ def predict(
       leukctl predict runs/mnv2 all.csv -o predictions.csv
       leukctl predict runs/mnv2 cells/ --tta d4 -o averaged.csv
     """
-    from leukctl import calibration, manifest, predictions, tables
+    from leukctl import calibration, manifest, predictions, runs, tables
     from leukctl.errors import ImageError
 
-    described = inputs.read_run(run)
+    described = runs.read(run)
     temperature = calibration.read(described).temperature if calibrated else None
     inputs.check_raw(raw, described)
     table = manifest.originals(inputs.gather(input, root))

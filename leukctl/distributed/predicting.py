@@ -22,7 +22,7 @@ class Question:
         raw: as in :class:`leukctl.tensors.Reader`.
         tta: of :data:`leukctl.inference.COPIES`, None for the image alone.
         temperature: to calibrate with, None for none.
-        batch_size: images at once.
+        batch_size: images at once, of a fusion at least those that it computes at once.
     """
 
     raw: bool | None

@@ -34,9 +34,11 @@ class Times:
     def reading(self) -> Iterator[None]:
         """Count the time of this context as reading."""
         started = time.perf_counter()
-        yield
-        with self._lock:
-            self.read_s += time.perf_counter() - started
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.read_s += time.perf_counter() - started
 
     @contextlib.contextmanager
     def in_network(self) -> Iterator[None]:

@@ -85,7 +85,7 @@ def fill(
 
     Args:
         rejected: gets the images that cannot be read. Nothing is computed where one does not even
-            begin as images do, nor from the first one on.
+            begin as images do, and no batch is begun after the first one.
     """
     is_whole = are_images(bank.paths, digests, work.compute.workers)
     extractors: list[FeatureExtractor] = []
@@ -103,7 +103,7 @@ def fill(
         begun.update(waiting)
         waiting.clear()
         # One waits beside those that are computed, so that no lane does.
-        if len(under_way) > lanes.count:
+        while under_way and (len(under_way) > lanes.count or under_way[0][1].done()):
             end()
 
     def end() -> None:
@@ -128,17 +128,26 @@ def fill(
         while under_way:
             end()
     finally:
-        lanes.close()
-        rest.write()
+        try:
+            lanes.close()
+            # What is computed is kept, whatever has happened.
+            while under_way and _is_there(under_way[0][1]):
+                end()
+        finally:
+            rest.write()
+
+
+def _is_there(features: Future[list[Floats]]) -> bool:
+    return features.done() and not features.cancelled() and features.exception() is None
 
 
 def _seen(work: Extraction, bank: Bank, digests: Digests) -> Iterator[Seen]:
     def look(path: Path) -> Seen:
         try:
+            digest, data = digests.look(path)
+            if all(digest in store for store in bank.stores):
+                return Seen(path, digest, None)
             with bank.times.reading():
-                digest, data = digests.look(path)
-                if all(digest in store for store in bank.stores):
-                    return Seen(path, digest, None)
                 image = work.read.decode(images.read_bytes(path) if data is None else data)
         except ImageError as error:
             return Seen(path, "", error)
@@ -172,7 +181,13 @@ def pooled(
         lanes.submit(batch_features, extractors, part, batch_size, times)
         for part in processes.chunks(rgbs, batch_size)
     ]
-    return [np.concatenate(values) for values in zip(*(p.result() for p in parts), strict=True)]
+    try:
+        found = [part.result() for part in parts]
+    except BaseException:  # an interrupt too, which would wait for all of them otherwise
+        for part in parts:
+            part.cancel()
+        raise
+    return [np.concatenate(values) for values in zip(*found, strict=True)]
 
 
 class Rest:

@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from leukctl import launch
+from leukctl import lanes, launch
 from leukctl.errors import ImageError, InputError
 from leukctl.fusion import extracting, sharing
 from leukctl.fusion.bank import Bank
@@ -31,6 +31,7 @@ def describe(source: Source, compute: Compute, read: Reader, batch_size: int) ->
         "device": compute.device.type,
         "folded": True,
         "input_size": list(source.spec.input_size),
+        "lane_threads": lanes.threads(compute),  # other numbers round differently
         "layer": "global average pool",
         "mean": list(source.spec.mean),
         "model_args": source.spec.model_args,
@@ -70,7 +71,7 @@ def collect(
         on_note: told where the memory is too small for a batch, which then goes through in parts.
         on_reject: told of each image that cannot be read, where there are several. What does not
             begin as an image does is found before anything is computed; behind one that turns out
-            to be damaged later on the others are read, but nothing more is computed.
+            to be damaged later on the others are read, but no further batch is begun.
 
     Raises :class:`InputError` where there are such images, and, where there are features to be
     computed, for a folder that they cannot be kept in.

@@ -47,7 +47,7 @@ class FusionPredictor:
             self.extractors.append(FeatureExtractor(network, spec, compute, portion))
         self.model = model.load(run)
         self.batch_size = _batch_size(run) if padded else None
-        self.lanes = Lanes(compute)
+        self.lanes = Lanes(compute) if self.batch_size is not None else None
 
     def probabilities(self, images: Sequence[Rgb]) -> Probabilities:
         """Return float64 (N, K), each row summing to 1."""
@@ -56,7 +56,7 @@ class FusionPredictor:
     def features(self, images: Sequence[Rgb]) -> Floats:
         """Return the features of all backbones side by side, float32 (N, D1 + D2 + …)."""
         size = self.batch_size
-        if size is None:
+        if size is None or self.lanes is None:
             return np.concatenate([extract(images) for extract in self.extractors], axis=1)
         return np.concatenate(pooled(self.extractors, images, size, self.lanes, Times()), axis=1)
 

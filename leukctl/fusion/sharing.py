@@ -94,7 +94,7 @@ def _dealt(
         paths: of images, by their digests.
     """
     # As many for all processes, whatever each one's processors.
-    share = lanes.COUNT * work.batch_size
+    share = lanes.most(work.compute) * work.batch_size
     batches = [dict(some) for some in processes.chunks(paths.items(), share)]
     own = [path for batch in distributed.own(batches) for path in batch.values()]
     images = tensors.read_many(own, work.read, work.compute.workers)

@@ -28,9 +28,11 @@ def inputs(
     under_way: Sent | None = None
     for pixels in batches:
         following = _send(pixels, spec, device, stream)
-        if under_way is not None:
-            yield _arrived(under_way, device)
+        arrived = None if under_way is None else _arrived(under_way, device)
         under_way = following
+        if arrived is not None:
+            yield arrived
+            del arrived  # whoever computes with it holds it, for as long as that takes
     if under_way is not None:
         yield _arrived(under_way, device)
 
