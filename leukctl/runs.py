@@ -240,9 +240,6 @@ def read(folder: Path, verify: bool = True) -> Run:
         raise InputError(f"damaged ({error})", file=path) from None
     for name, digest in run.files.items() if verify else ():
         _check_file(folder / name, digest)
-    if run.kind == "fusion":
-        # Here it is before torch, for the sake of the order: see there.
-        from leukctl.fusion import archives as archives
     return run
 
 

@@ -17,6 +17,7 @@ HEAVY = {*TORCH, "numpy", "cv2", "sklearn", "matplotlib", "rich"}
 WITH_TORCH = (
     *("tensors", "backbones", "training", "inference", "fusion", "explaining", "comparing"),
     "distributed",
+    "lanes",
 )
 GROUND = {
     *("errors", "files", "catalog", "wording", "rows", "columns", "tables", "manifest"),

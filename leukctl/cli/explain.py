@@ -111,9 +111,9 @@ def explain(
             ("--superpixels", superpixels != "slic", ("lime",)),
         ],
     )
-    from leukctl import explanations, images, manifest, runs
+    from leukctl import explanations, images, manifest
 
-    described = runs.read(run)
+    described = inputs.read_run(run)
     if list_layers:
         return heatmaps.show_layers(described, device, precision)
     if not input or output is None:

@@ -1,4 +1,4 @@
-"""What users name as input: a manifest, images, folders of images."""
+"""What users name as input: a manifest, images, folders of images, a run."""
 
 import hashlib
 import io
@@ -22,6 +22,17 @@ def read_manifest(path: Path, require: tuple[str, ...] = ()) -> tuple[Table, str
         text = stream.read()
     table = manifest.read(io.StringIO(text, newline=""), name, require)
     return table, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_run(folder: Path) -> "Run":
+    """Return the run in ``folder``; raises what :func:`leukctl.runs.read` does."""
+    from leukctl import runs
+
+    run = runs.read(folder)
+    if run.kind == "fusion":
+        # Here it is before torch, for the sake of the order: see there.
+        from leukctl.fusion import archives as archives
+    return run
 
 
 def gather(inputs: Sequence[Path], root: Path | None) -> Table:

@@ -59,10 +59,10 @@ def predict(
       leukctl predict runs/mnv2 all.csv -o predictions.csv
       leukctl predict runs/mnv2 cells/ --tta d4 -o averaged.csv
     """
-    from leukctl import calibration, manifest, predictions, runs, tables
+    from leukctl import calibration, manifest, predictions, tables
     from leukctl.errors import ImageError
 
-    described = runs.read(run)
+    described = inputs.read_run(run)
     temperature = calibration.read(described).temperature if calibrated else None
     inputs.check_raw(raw, described)
     table = manifest.originals(inputs.gather(input, root))
