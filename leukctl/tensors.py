@@ -99,7 +99,8 @@ def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float
 
 @functools.cache
 def _by_channel(three: tuple[float, ...], device: torch.device) -> torch.Tensor:
-    return torch.tensor(three, dtype=torch.float32, device=device).view(1, 3, 1, 1) * 255.0
+    # Multiplied here: what a GPU computes in one stream, another would have to wait for.
+    return (torch.tensor(three, dtype=torch.float32).view(1, 3, 1, 1) * 255.0).to(device)
 
 
 def ordered_map(
