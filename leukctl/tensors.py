@@ -83,8 +83,12 @@ def normalize(pixels: NDArray[np.uint8], spec: BackboneSpec, device: torch.devic
 
 def normalized(pixels: torch.Tensor, spec: BackboneSpec) -> torch.Tensor:
     """Return uint8 (N, H, W, 3) as :func:`normalize` does, on the device that they are on."""
-    values = pixels.permute(0, 3, 1, 2).float()
-    mean, std = (_by_channel(tuple(three), pixels.device) for three in (spec.mean, spec.std))
+    return normalized_in_place(pixels.permute(0, 3, 1, 2).float(), spec)
+
+
+def normalized_in_place(values: torch.Tensor, spec: BackboneSpec) -> torch.Tensor:
+    """Return levels from 0 to 255, float32 (N, 3, H, W), normalized where they lie."""
+    mean, std = (_by_channel(tuple(three), values.device) for three in (spec.mean, spec.std))
     return values.sub_(mean).div_(std)
 
 

@@ -18,7 +18,7 @@ from leukctl.backbones import Origin
 from leukctl.errors import InputError
 from leukctl.predictions import Predictions
 from leukctl.runtime import torch
-from leukctl.training import Options, augment, choices, memory, mixing
+from leukctl.training import Options, augment, choices, feeding, memory, mixing
 from leukctl.training.data import ImageStore, batches
 from leukctl.training.loop import Trainer
 from leukctl.training.loss import DivergedError, Tally
@@ -131,6 +131,28 @@ def test_cached_features_give_the_numbers_of_forward_passes(
         ours, others = ([float(cell) for cell in each.column(column)] for each in (a, b))
         assert np.allclose(ours, others, rtol=0, atol=1e-6)
     assert a.column("train_accuracy") == b.column("train_accuracy")
+
+
+@pytest.mark.parametrize("regime", ["basic", "mixup", "augmix"])
+def test_a_device_that_warps_images_learns_from_the_same_ones(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regime: str
+) -> None:
+    changes: dict[str, object] = {"epochs": 2, "augment": regime, "optimizer": "sgd", "lr": 0.01}
+    train(squares, tmp_path / "threads", **changes)
+    monkeypatch.setattr(feeding, "warps_on", lambda device: True)
+    warped, calls = feeding.warped, []
+
+    def counted(levels: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+        calls.append(len(levels))
+        return warped(levels, back)
+
+    monkeypatch.setattr(feeding, "warped", counted)
+    train(squares, tmp_path / "device", **changes)
+    assert bool(calls) == (regime != "augmix")
+    a, b = (tables.read_path(tmp_path / name / "history.csv") for name in ("threads", "device"))
+    for column in ("train_loss", "val_loss"):
+        ours, others = ([float(cell) for cell in each.column(column)] for each in (a, b))
+        assert np.allclose(ours, others, rtol=0, atol=0.02)
 
 
 def test_two_stages_follow_one_another(squares: Path, tmp_path: Path) -> None:
@@ -300,7 +322,8 @@ class _Fixed:
 def test_basic_augmentation_flips_and_turns(angle, flips, expected) -> None:
     image = np.random.default_rng(0).integers(0, 256, (15, 15, 3), np.uint8)
     stream = _Fixed([angle, 1.0, 0.0, 0.0], flips)
-    turned = augment.basic(image, stream, 180.0, 0.1, 0.1, "both")  # type: ignore[arg-type]
+    how = {"rotate": 180.0, "shift": 0.1, "scale": 0.1, "flip": "both"}
+    turned = augment.basic(image, stream, **how)  # type: ignore[arg-type]
     assert np.abs(turned.astype(int) - expected(image)).max() <= 1
 
 

@@ -21,20 +21,42 @@ from leukctl.training.distortions import augmix, randaugment
 from leukctl.training.mixing import Mix
 
 
-def basic(
-    rgb: Rgb, random: np.random.Generator, rotate: float, shift: float, scale: float, flip: str
-) -> Rgb:
+def basic(rgb: Rgb, random: np.random.Generator, **how: Any) -> Rgb:
     """Return uint8 (H, W, 3) flipped, rotated, shifted and scaled in one bilinear warp.
 
     What comes into the frame is mirrored from inside it.
 
     Args:
+        how: rotate, shift, scale and flip, as :func:`placement` has them.
+    """
+    if not (how["rotate"] or how["shift"] or how["scale"]) and how["flip"] == "none":
+        return rgb
+    height, width = rgb.shape[:2]
+    return cv2.warpAffine(
+        rgb,
+        placement(random, (height, width), **how),
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
+    ).astype(np.uint8, copy=False)
+
+
+def placement(
+    random: np.random.Generator,
+    size: tuple[int, int],
+    rotate: float,
+    shift: float,
+    scale: float,
+    flip: str,
+) -> NDArray[np.float64]:
+    """Draw where :func:`basic` takes the pixel at (x, y) to, float64 (2, 3) @ (x, y, 1).
+
+    Args:
+        size: (H, W).
         rotate: degrees, either way. shift: of each side, either way. scale: 0.1 is 0.9 to 1.1.
         flip: none, horizontal, vertical or both, each every second time.
     """
-    if not (rotate or shift or scale) and flip == "none":
-        return rgb
-    height, width = rgb.shape[:2]
+    height, width = size
     angle = random.uniform(-rotate, rotate)
     matrix = cv2.getRotationMatrix2D(
         ((width - 1) / 2, (height - 1) / 2), angle, random.uniform(1 - scale, 1 + scale)
@@ -46,9 +68,7 @@ def basic(
         matrix[0] = [0, 0, width - 1] - matrix[0]
     if flip_y and flip in ("vertical", "both"):
         matrix[1] = [0, 0, height - 1] - matrix[1]
-    return cv2.warpAffine(
-        rgb, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-    ).astype(np.uint8, copy=False)
+    return np.asarray(matrix, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,23 @@ AUGMENTATIONS = {
 PARAMETERS = {name: regime.parameters for name, regime in AUGMENTATIONS.items()}
 
 
+def is_a_warp(choice: Choice) -> bool:
+    """Tell whether all that an augmentation does to each image is :func:`basic`."""
+    return choice.name != "none" and AUGMENTATIONS[choice.name].change is None
+
+
+def placements(
+    indices: NDArray[np.int64], size: tuple[int, int], choice: Choice, seed: int, epoch: int
+) -> NDArray[np.float64]:
+    """Return what :func:`augment_batch` draws for :func:`basic`, float64 (N, 2, 3).
+
+    Args:
+        size: (H, W) of the images.
+    """
+    given = _of_basic(choice)
+    return np.stack([placement(_stream(seed, epoch, index), size, **given) for index in indices])
+
+
 def augment_batch(
     pixels: NDArray[np.uint8], indices: NDArray[np.int64], choice: Choice, seed: int, epoch: int
 ) -> NDArray[np.uint8]:
@@ -113,17 +150,24 @@ def augment_batch(
         return pixels
     return np.stack(
         [
-            _augment(image, np.random.default_rng([seed, epoch, int(index)]), choice)
+            _augment(image, _stream(seed, epoch, index), choice)
             for image, index in zip(pixels, indices, strict=True)
         ]
     )
 
 
+def _stream(seed: int, epoch: int, index: np.int64) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, int(index)])
+
+
 def _augment(rgb: Rgb, random: np.random.Generator, choice: Choice) -> Rgb:
-    given: dict[str, Any] = choice.parameters
-    changed = basic(rgb, random, **{parameter.name: given[parameter.name] for parameter in _BASIC})
+    changed = basic(rgb, random, **_of_basic(choice))
     change = AUGMENTATIONS[choice.name].change
-    return changed if change is None else change(changed, random, **given)
+    return changed if change is None else change(changed, random, **choice.parameters)
+
+
+def _of_basic(choice: Choice) -> dict[str, Any]:
+    return {parameter.name: choice.parameters[parameter.name] for parameter in _BASIC}
 
 
 def mixes(

@@ -1,6 +1,7 @@
-"""Augmented bytes → inputs on the device, where a GPU has them ready before it needs them."""
+"""Loaded bytes → inputs on the device, where a GPU has them ready before it needs them."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +10,46 @@ from leukctl import tensors
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import torch
 
+functional = torch.nn.functional
+
 Sent = tuple[torch.Tensor, torch.cuda.Event]
 
 
-def inputs(
-    batches: Iterable[NDArray[np.uint8]], spec: BackboneSpec, device: torch.device
-) -> Iterator[torch.Tensor]:
-    """Yield each batch, uint8 (N, H, W, 3), as :func:`leukctl.tensors.normalize` makes it.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A batch as it leaves the threads that read.
 
-    To a GPU the next batch travels while it computes with this one: out of pinned memory, in a
-    stream of its own, in which it is normalized too.
+    Attributes:
+        pixels: uint8 (N, H, W, 3).
+        placements: where the device is still to take each pixel, float64 (N, 2, 3) in pixels, as
+            :func:`leukctl.training.augment.placement` draws it; None leaves them.
+    """
+
+    pixels: NDArray[np.uint8]
+    placements: NDArray[np.float64] | None = None
+
+
+def warps_on(device: torch.device) -> bool:
+    """Tell whether a device warps images itself: threads of the CPU do it while a CPU computes."""
+    return device.type == "cuda"
+
+
+def inputs(
+    batches: Iterable[Loaded], spec: BackboneSpec, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Yield each batch, warped, as :func:`leukctl.tensors.normalize` makes it.
+
+    To a GPU the next batch travels while it computes with this one: as bytes, out of pinned memory,
+    in a stream of its own, in which it is warped and normalized too.
     """
     if device.type != "cuda":
-        for pixels in batches:
-            yield tensors.normalize(pixels, spec, device)
+        for batch in batches:
+            yield _on(device, batch, spec)
         return
     stream = torch.cuda.Stream(device)
     under_way: Sent | None = None
-    for pixels in batches:
-        following = _send(pixels, spec, device, stream)
+    for batch in batches:
+        following = _send(batch, spec, device, stream)
         arrived = None if under_way is None else _arrived(under_way, device)
         under_way = following
         if arrived is not None:
@@ -37,12 +59,59 @@ def inputs(
         yield _arrived(under_way, device)
 
 
+def warped(levels: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+    """Return images (N, 3, H, W) warped bilinearly, float32 with channels_last strides.
+
+    Levels are rounded, and what comes into the frame is mirrored from inside it, as
+    :func:`leukctl.training.augment.basic` has both; that reads at 32nds of a pixel, this between.
+
+    Args:
+        back: of :func:`_way_back`, on the same device.
+    """
+    grid = functional.affine_grid(back, list(levels.shape), align_corners=True)
+    found = functional.grid_sample(
+        levels, grid, mode="bilinear", padding_mode="reflection", align_corners=True
+    )
+    return found.round_().contiguous(memory_format=torch.channels_last)
+
+
+def _way_back(placements: NDArray[np.float64], size: tuple[int, int]) -> torch.Tensor:
+    """Return where each pixel comes from, float32 (N, 2, 3), with both sides of H, W = -1 to 1."""
+    height, width = size
+    to_unit = np.array([[2 / max(width - 1, 1), 0, -1], [0, 2 / max(height - 1, 1), -1], [0, 0, 1]])
+    whole = np.concatenate([placements, np.tile([[[0.0, 0.0, 1.0]]], (len(placements), 1, 1))], 1)
+    back = to_unit @ np.linalg.inv(whole) @ np.linalg.inv(to_unit)
+    return torch.from_numpy(back[:, :2].astype(np.float32))
+
+
+def _on(device: torch.device, batch: Loaded, spec: BackboneSpec) -> torch.Tensor:
+    if batch.placements is None:
+        return tensors.normalize(batch.pixels, spec, device)
+    return _prepared(spec, *(part.to(device) for part in _parts(batch)))
+
+
+def _parts(batch: Loaded) -> list[torch.Tensor]:
+    """Return what travels: the pixels, and the way back where they are still to be warped."""
+    pixels, placements = batch.pixels, batch.placements
+    back = [] if placements is None else [_way_back(placements, (pixels.shape[1], pixels.shape[2]))]
+    return [torch.from_numpy(pixels), *back]
+
+
+def _prepared(
+    spec: BackboneSpec, pixels: torch.Tensor, back: torch.Tensor | None = None
+) -> torch.Tensor:
+    if back is None:
+        return tensors.normalized(pixels, spec)
+    levels = warped(pixels.permute(0, 3, 1, 2).float(), back)
+    return tensors.normalized_in_place(levels, spec)
+
+
 def _send(
-    pixels: NDArray[np.uint8], spec: BackboneSpec, device: torch.device, stream: torch.cuda.Stream
+    batch: Loaded, spec: BackboneSpec, device: torch.device, stream: torch.cuda.Stream
 ) -> Sent:
-    held = torch.from_numpy(pixels).pin_memory()
+    held = [part.pin_memory() for part in _parts(batch)]
     with torch.cuda.stream(stream):
-        sent = tensors.normalized(held.to(device, non_blocking=True), spec)
+        sent = _prepared(spec, *(part.to(device, non_blocking=True) for part in held))
         return sent, stream.record_event()
 
 

@@ -221,9 +221,14 @@ class Trainer:
             places, partners = mix.partners(rows) if mix else (np.r_[rows], None)
             jobs.append((indices, indices[places], mix, partners))
 
-        def load(job: Any) -> NDArray[np.uint8]:
+        warped_there = feeding.warps_on(self.device) and augment.is_a_warp(settings.augment)
+
+        def load(job: Any) -> feeding.Loaded:
             pixels = self.train.store.get(job[1], workers=1)
-            return augment.augment_batch(pixels, job[1], settings.augment, settings.seed, epoch)
+            draws = (settings.augment, settings.seed, epoch)
+            if warped_there:
+                return feeding.Loaded(pixels, augment.placements(job[1], size, *draws))
+            return feeding.Loaded(augment.augment_batch(pixels, job[1], *draws))
 
         loaded = tensors.ordered_map(load, jobs, settings.compute.workers, ready=2)
         fed = feeding.inputs(loaded, settings.spec, self.device)
