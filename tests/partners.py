@@ -124,6 +124,12 @@ def fail(content: Any) -> None:
     raise LeukctlError("there is no room")
 
 
+def fail_later(content: Any) -> None:
+    distributed.all_agree(True)
+    torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.1)  # imports much of torch
+    raise LeukctlError("there is no room")
+
+
 def lose(content: Any) -> None:
     import os
     import signal
@@ -140,6 +146,7 @@ def serve() -> None:
             "step": follow_step,
             "exchange": lambda content: bool(exchange()),
             "fail": fail,
+            "fail later": fail_later,
             "lose": lose,
             "limit": lambda content: limit(**content),
             "narrow": lambda content: narrow(),

@@ -19,12 +19,13 @@ import pytest
 from fakes import draw_squares
 from several import MARK, arguments, followed, free_port, history
 
-from leukctl import cli, distributed, launch, runs, runtime, tables
+from leukctl import cli, distributed, files, launch, runs, runtime, tables
 from leukctl.distributed import collectives, team
 from leukctl.errors import InputError, LeukctlError
 from leukctl.fusion.features import collect
 from leukctl.fusion.sources import from_backbones
 from leukctl.tensors import Reader
+from leukctl.training import work
 from leukctl.training.checkpoints import Checkpoint
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -200,6 +201,29 @@ def test_a_training_goes_on_with_another_number_of_processes(
     assert np.allclose(history(run), uninterrupted, rtol=2e-3, atol=1e-3)
 
 
+def test_a_training_is_not_begun_anew_where_its_checkpoint_is_missing(
+    manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, save, content = tmp_path / "run", Checkpoint.save, work._content
+
+    def interrupt(self: Checkpoint, state: object) -> None:
+        save(self, state)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", interrupt)
+        assert cli.main(arguments(manifest, run)) == 130
+    kept = files.sha256(run / "checkpoint" / "state.json")
+    elsewhere = tmp_path / "elsewhere"
+    with pytest.MonkeyPatch.context() as patch:  # as on a machine of its own
+        patch.setattr(work, "_content", lambda own: content(own) | {"folder": str(elsewhere)})
+        assert cli.main(["train", "--resume", str(run), "-q"]) == 2
+    (line,) = ours(capsys.readouterr().err)[-1:]
+    assert f"{elsewhere / 'checkpoint'}: the state after 1 epoch is not on this machine" in line
+    assert "several machines need a shared folder" in line
+    assert files.sha256(run / "checkpoint" / "state.json") == kept
+
+
 def test_what_one_process_fails_of_is_said_once_and_costs_the_others_nothing(
     manifest: Path, tmp_path: Path, two: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,6 +330,20 @@ def test_a_process_that_is_killed_is_told_of() -> None:
         ):
             distributed.all_agree(True)
         assert process.wait(30) == -signal.SIGKILL
+
+
+def test_what_another_fails_of_in_its_first_job_is_noticed_at_once() -> None:
+    def meet_twice() -> None:
+        with distributed.together("fail later", None, "cpu"):
+            distributed.all_agree(True)
+            distributed.all_agree(True)
+
+    with pytest.MonkeyPatch.context() as patch, followed(patch):
+        patch.setenv(MARK, "test")
+        started = time.monotonic()
+        with pytest.raises(LeukctlError, match="there is no room"):
+            meet_twice()
+        assert time.monotonic() - started < team._PATIENCE.total_seconds() / 2
 
 
 def test_what_another_fails_of_ends_one_that_waits_for_it_out_of_reach(

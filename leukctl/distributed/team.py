@@ -5,6 +5,7 @@ end, so that one that fails, on whichever process, leaves the others fit for the
 """
 
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -186,6 +187,9 @@ def _connected(own: Launch) -> Any:
     """Return the store that all processes share."""
     global _store
     if _store is None:
+        # Optimizers import it at the latest. It keeps the group that there is by then, for ever,
+        # and who has left that group would not be noticed by those who wait for him in it.
+        importlib.import_module("torch.distributed.nn.functional")
         if own.size == own.local_size:  # nothing leaves the machine
             for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
                 os.environ.setdefault(name, "lo0" if sys.platform == "darwin" else "lo")

@@ -12,6 +12,7 @@ from leukctl import backbones, checkpoints, distributed, inference, manifest, ru
 from leukctl.backbones import Network
 from leukctl.balancing import weights as row_weights
 from leukctl.distributed import predicting
+from leukctl.errors import InputError
 from leukctl.inference import NetworkPredictor
 from leukctl.predictions import Predictions
 from leukctl.runs import BackboneSpec, Run
@@ -26,6 +27,7 @@ from leukctl.training.loop import Settings, Trainer
 from leukctl.training.loss import DivergedError, Split
 from leukctl.training.options import Options, restored
 from leukctl.training.state import Epoch, State, set_seed
+from leukctl.wording import counted
 
 JOB = "train"
 
@@ -137,7 +139,7 @@ def do(work: Work, past: State | None, keep: Keep, on_progress: Progress, on_not
         keep: called after each epoch, with all of them.
         on_note: told where the memory is too small for a batch.
     """
-    own = {"resumed": past is not None, **_content(work)}
+    own = {"epochs": len(past.epochs) if past is not None else 0, **_content(work)}
     with distributed.together(JOB, own, work.compute.device.type):
         return _do(work, past, keep, on_progress, on_note)
 
@@ -232,6 +234,20 @@ def follow(content: Any) -> None:
         spec=runs.backbone(content["backbone"]),
     )
     work.how = replace(compute, precision=content["precision"])
-    record = checkpoints.read(folder) if content["resumed"] else None
-    state = load(folder, record) if record is not None else None
+    state = _past(folder, content["epochs"])
     _do(work, state, lambda trainer, epochs: None, lambda step: None, lambda text: None)
+
+
+def _past(folder: Path, epochs: int) -> State | None:
+    """Return the state after ``epochs`` that the first process goes on from, None after none."""
+    if not epochs:
+        return None
+    record = checkpoints.read(folder)
+    state = load(folder, record) if record is not None else None
+    if state is None or len(state.epochs) != epochs:
+        raise InputError(
+            f"the state after {counted(epochs, 'epoch')} is not on this machine; several machines "
+            "need a shared folder",
+            file=folder / checkpoints.FOLDER,
+        )
+    return state
