@@ -10,7 +10,8 @@ training, which an argument may choose:
     frozen    10 epochs of the head on the frozen backbone, 300 images, no augmentation; leukctl
               passes each image through the backbone once. ``passes`` is leukctl with a forward
               pass of each image in each epoch.
-    finetune  2 epochs of all weights, 192 images, flips, rotation, shift and scale.
+    finetune  2 epochs of all weights, 192 images, flips, rotation, shift and scale. ``bare`` is the
+              same network, tuned alike, on inputs that lie in memory before the clock starts.
 
 Each side runs in a process of its own, reads the same files, looks at the same 16 images of
 validation after each epoch, and reports the seconds of all epochs, from the first file on and
@@ -81,13 +82,25 @@ def _processor_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+def tuned(weights: str, classes: list[str]) -> tuple[Any, Any, Any, Any]:
+    """Return leukctl's network, what its inputs are like, what reads them, and how it computes."""
+    from leukctl import inference, runtime
+    from leukctl.backbones import Network, create, origin_of
+    from leukctl.runs import Run
+
+    name = f"local-dir:{weights}" if Path(weights).is_dir() else weights
+    backbone, spec = create(name, origin_of(name, None, False))
+    network = Network(backbone, len(classes), {"hidden": 0, "dropout": 0.0}, spec.input_size)
+    compute = runtime.compute("cpu", "fp32")
+    runtime.place(network, compute.device)
+    read = inference.reader(Run("network", classes, [spec], {}, None, {}, "", 0))
+    return network, spec, read, compute
+
+
 def ours(folder: Path, weights: str, plan: str, passes: bool = False) -> Times:
     """Train as leukctl does."""
     import numpy as np
 
-    from leukctl import inference, runtime
-    from leukctl.backbones import Network, create, origin_of
-    from leukctl.runs import Run
     from leukctl.training import Options
     from leukctl.training.data import ImageStore
     from leukctl.training.loop import Settings, Trainer
@@ -96,6 +109,7 @@ def ours(folder: Path, weights: str, plan: str, passes: bool = False) -> Times:
     epochs, count = PLANS[plan]
     frozen = plan == "frozen"
     classes, rows = chosen(folder, count + VAL)
+    network, spec, read, compute = tuned(weights, classes)
     options = Options(
         backbone=weights,
         frozen_epochs=epochs if frozen else 0,
@@ -106,12 +120,6 @@ def ours(folder: Path, weights: str, plan: str, passes: bool = False) -> Times:
         batch_size=BATCH,
         patience=0,
     )
-    name = f"local-dir:{weights}" if Path(weights).is_dir() else weights
-    backbone, spec = create(name, origin_of(name, None, False))
-    network = Network(backbone, len(classes), {"hidden": 0, "dropout": 0.0}, spec.input_size)
-    compute = runtime.compute("cpu", "fp32")
-    runtime.place(network, compute.device)
-    read = inference.reader(Run("network", classes, [spec], {}, None, {}, "", 0))
     if passes:
         Trainer._cache_features = lambda self: {}  # type: ignore[method-assign]
     times = Times()
@@ -124,6 +132,41 @@ def ours(folder: Path, weights: str, plan: str, passes: bool = False) -> Times:
     settings = Settings(BATCH, 1, None, choice, 0.0, 0, compute, spec)
     trainer = Trainer(network, *splits, settings, (lambda images: None) if frozen else times.step)
     for _ in trainer.run(options.stages()):
+        times.end_epoch()
+    return times
+
+
+def bare(folder: Path, weights: str, plan: str) -> Times:
+    """Train the network of :func:`ours` on inputs in memory: steps, and nothing else to do."""
+    from leukctl import tensors
+    from leukctl.runtime import torch
+
+    epochs, count = PLANS[plan]
+    classes, rows = chosen(folder, count + VAL)
+    network, spec, read, compute = tuned(weights, classes)
+
+    def ready(part: list[tuple[Path, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels = tensors.batch([read(path) for path, _ in part], spec.input_size)
+        labels = torch.tensor([label for _, label in part])
+        return tensors.normalize(pixels, spec, compute.device), labels
+
+    val = ready(rows[:VAL])
+    learned = [rows[place : place + BATCH] for place in range(VAL, len(rows), BATCH)]
+    train = [ready(part) for part in learned]
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
+    loss_of = torch.nn.functional.cross_entropy
+    times = Times()
+    for _ in range(epochs):
+        network.train()
+        for inputs, labels in train:
+            loss = loss_of(network(inputs), labels)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            times.step(len(inputs))
+        network.eval()
+        with torch.inference_mode():
+            loss_of(network(val[0]), val[1]).item()
         times.end_epoch()
     return times
 
@@ -199,8 +242,8 @@ def theirs(folder: Path, weights: str, plan: str) -> Times:
 
 def run_side(side: str, folder: Path, weights: str, plan: str) -> dict[str, float]:
     """Return the seconds of all epochs, the last, a step and processors, and the peak in MiB."""
-    if side == "theirs":
-        times = theirs(folder, weights, plan)
+    if side in ("theirs", "bare"):
+        times = {"theirs": theirs, "bare": bare}[side](folder, weights, plan)
     else:
         times = ours(folder, weights, plan, passes=side == "passes")
     assert len(times.epochs) == 1 + PLANS[plan][0]
@@ -211,7 +254,7 @@ def run_side(side: str, folder: Path, weights: str, plan: str) -> dict[str, floa
 def main(folder: str, weights: str, plan: str, pairs: int) -> None:
     """Print the medians of paired runs, each in a fresh process."""
     epochs, count = PLANS[plan]
-    sides = ["ours", "theirs"] + (["passes"] if plan == "frozen" else [])
+    sides = ["ours", "theirs", "passes" if plan == "frozen" else "bare"]
     found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     for _ in range(pairs):
         for side in sides:
@@ -225,6 +268,8 @@ def main(folder: str, weights: str, plan: str, pairs: int) -> None:
         spans = {"all": epochs * count, "last": count, "step": BATCH, "processor": epochs * count}
         if plan == "frozen":
             del spans["step"]
+        if side == "bare":
+            del spans["all"], spans["processor"]
         for span, images in spans.items():
             rate = images / statistics.median(run[span] for run in found[side])
             both = zip(found["ours"], found[side], strict=True)

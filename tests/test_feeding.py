@@ -26,13 +26,6 @@ def drawn(count: int) -> list[NDArray[np.uint8]]:
     return [random.integers(0, 256, (2, 4, 5, 3), np.uint8) for _ in range(count)]
 
 
-def smooth(count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return images without sharp edges, on which two bilinear warps hardly differ."""
-    random = np.random.default_rng(1)
-    coarse = random.integers(0, 256, (count, 6, 6, 3), np.uint8)
-    return np.stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_CUBIC) for one in coarse])
-
-
 def regime(text: str) -> choices.Choice:
     return choices.read("--augment", text, augment.PARAMETERS)
 
@@ -67,9 +60,18 @@ class Recorded:
         self.said.append(f"wait for {event}")
 
 
+def loaded(pixels: NDArray[np.uint8], text: str, epoch: int = 1) -> Loaded:
+    """Return a batch as the threads leave it to a device that warps."""
+    if text == "none":
+        return Loaded(pixels)
+    size = (pixels.shape[1], pixels.shape[2])
+    return Loaded(pixels, augment.placements(np.arange(len(pixels)), size, regime(text), 3, epoch))
+
+
+@pytest.mark.parametrize("text", ["none", "basic"])
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_to_a_gpu_the_next_batch_is_sent_before_this_one_is_waited_for(
-    count: int, monkeypatch: pytest.MonkeyPatch
+    count: int, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     recorded = Recorded(said)
@@ -79,7 +81,7 @@ def test_to_a_gpu_the_next_batch_is_sent_before_this_one_is_waited_for(
         assert stream is recorded
         yield
 
-    monkeypatch.setattr(torch.cuda, "Stream", lambda device: recorded)
+    monkeypatch.setattr(feeding, "_stream", lambda device: recorded)
     monkeypatch.setattr(torch.cuda, "stream", within)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: recorded)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
@@ -91,9 +93,10 @@ def test_to_a_gpu_the_next_batch_is_sent_before_this_one_is_waited_for(
         "to",
         lambda self, *to, **how: self if here in to else move(self, *to, **how),
     )
-    batches = drawn(count)
-    for place, found in enumerate(feeding.inputs(map(Loaded, batches), SPEC, here)):
-        assert torch.allclose(found, tensors.normalize(batches[place], SPEC, CPU))
+    batches = [loaded(pixels, text) for pixels in drawn(count)]
+    expected_inputs = list(feeding.inputs(batches, SPEC, CPU))
+    for place, found in enumerate(feeding.inputs(batches, SPEC, here)):
+        assert torch.allclose(found, expected_inputs[place])
         said.append(f"computed {place + 1}")
     expected = []
     for number in range(1, count + 1):
@@ -113,20 +116,22 @@ def test_to_a_gpu_the_next_batch_is_sent_before_this_one_is_waited_for(
     ],
 )
 def test_a_device_warps_images_as_opencv_does(text: str) -> None:
-    size, choice, indices = (48, 60), regime(text), np.arange(12)
-    pixels, draws = smooth(12, size), (choice, 3, 2)
-    expected = augment.augment_batch(pixels, indices, *draws)
-    assert np.abs(expected.astype(int) - pixels).max() > 100
+    size = (48, 60)
+    pixels = np.random.default_rng(1).integers(0, 256, (12, *size, 3), np.uint8)
+    expected = augment.augment_batch(pixels, np.arange(12), regime(text), 3, 2)
+    assert (expected != pixels).mean() > 0.9
     spec = BackboneSpec("net", "net", {}, size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    batch = Loaded(pixels, augment.placements(indices, size, *draws))
-    (found,) = feeding.inputs([batch], spec, CPU)
+    (found,) = feeding.inputs([loaded(pixels, text, 2)], spec, CPU)
     assert found.dtype == torch.float32
     assert found.is_contiguous(memory_format=torch.channels_last)
     levels = found.permute(0, 2, 3, 1).numpy() * 255
     assert np.allclose(levels, levels.round(), atol=1e-3)
-    difference = np.abs(levels - expected)
-    assert difference.mean() < 0.5
-    assert np.quantile(difference, 0.999) <= 6  # 1/32 of a pixel, where levels change quickly
+    difference = np.abs(levels.round() - expected)
+    if int(cv2.__version__.split(".")[0]) < 5:  # it reads at 32nds of a pixel
+        assert difference.mean() < 3
+    else:
+        assert difference.max() <= 1
+        assert difference.mean() < 0.01
 
 
 @pytest.mark.parametrize("flip", ["none", "both"])
@@ -150,15 +155,18 @@ def test_only_what_is_all_a_warp_is_left_to_the_device() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_gpu_gets_what_a_cpu_makes() -> None:
-    batches, cuda = drawn(5), torch.device("cuda")
-    given = [Loaded(batch) for batch in batches]
+    cuda = torch.device("cuda")
     random = np.random.default_rng(0)
-    how = {"rotate": 180.0, "shift": 0.1, "scale": 0.1, "flip": "both"}
-    for batch in batches:
-        where = np.stack([augment.placement(random, (4, 5), **how) for _ in batch])  # type: ignore[arg-type]
-        given.append(Loaded(batch, where))
+    large = [random.integers(0, 256, (32, 224, 224, 3), np.uint8) for _ in range(4)]
+    given = [loaded(pixels, text) for text in ("none", "basic") for pixels in drawn(3) + large]
     expected = list(feeding.inputs(given, SPEC, CPU))
-    for one, found in zip(expected, feeding.inputs(given, SPEC, cuda), strict=True):
-        assert found.device.type == "cuda"
-        # A level more or less where a value lies between two.
-        assert torch.allclose(found.cpu(), one, atol=1.01 / 255 / min(SPEC.std))
+    reserved = set()
+    for _ in range(3):
+        for one, found in zip(expected, feeding.inputs(given, SPEC, cuda), strict=True):
+            torch.cuda._sleep(10_000_000)  # a network that computes while the next one is sent
+            later = found + 0.0
+            assert found.device.type == "cuda"
+            # A level more or less where a value lies between two.
+            assert torch.allclose(later.cpu(), one, atol=1.01 / 255 / min(SPEC.std))
+        reserved.add(torch.cuda.memory_reserved())
+    assert len(reserved) == 1  # an epoch takes no more than the one before

@@ -134,25 +134,34 @@ def test_cached_features_give_the_numbers_of_forward_passes(
 
 
 @pytest.mark.parametrize("regime", ["basic", "mixup", "augmix"])
-def test_a_device_that_warps_images_learns_from_the_same_ones(
+def test_a_device_that_warps_images_is_given_the_same_ones(
     squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regime: str
 ) -> None:
-    changes: dict[str, object] = {"epochs": 2, "augment": regime, "optimizer": "sgd", "lr": 0.01}
-    train(squares, tmp_path / "threads", **changes)
-    monkeypatch.setattr(feeding, "warps_on", lambda device: True)
-    warped, calls = feeding.warped, []
+    inputs, seen = feeding.inputs, []
+
+    def noted(*given: Any) -> Any:
+        for batch in inputs(*given):
+            seen.append(batch.clone())
+            yield batch
+
+    monkeypatch.setattr(feeding, "inputs", noted)
+    train(squares, tmp_path / "threads", epochs=2, augment=regime)
+    by_threads, seen = seen, []
+    warped, images = feeding.warped, []
 
     def counted(levels: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
-        calls.append(len(levels))
+        images.append(len(levels))
         return warped(levels, back)
 
+    monkeypatch.setattr(feeding, "warps_on", lambda device: True)
     monkeypatch.setattr(feeding, "warped", counted)
-    train(squares, tmp_path / "device", **changes)
-    assert bool(calls) == (regime != "augmix")
-    a, b = (tables.read_path(tmp_path / name / "history.csv") for name in ("threads", "device"))
-    for column in ("train_loss", "val_loss"):
-        ours, others = ([float(cell) for cell in each.column(column)] for each in (a, b))
-        assert np.allclose(ours, others, rtol=0, atol=0.02)
+    train(squares, tmp_path / "device", epochs=2, augment=regime)
+    assert sum(images) == (0 if regime == "augmix" else sum(map(len, seen)))
+    assert len(seen) == len(by_threads) > 2
+    difference = torch.cat(seen).sub(torch.cat(by_threads)).abs()
+    level = 1.01 / 255 / min(runs.read(tmp_path / "device").backbones[0].std)
+    # Not all of it: OpenCV before its version 5 reads at 32nds of a pixel.
+    assert (difference <= level).double().mean() > 0.95
 
 
 def test_two_stages_follow_one_another(squares: Path, tmp_path: Path) -> None:

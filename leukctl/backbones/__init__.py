@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leukctl import catalog
-from leukctl.backbones import dinobloom, hub
+from leukctl.backbones import dinobloom, hub, relu6
 
 # These register their networks with timm.
 from leukctl.backbones import nasnet_mobile as nasnet_mobile
@@ -193,8 +193,5 @@ def _timm_model(architecture: str, **arguments: Any) -> Any:
             network = timm.create_model(architecture, **arguments)
         except (AssertionError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{architecture}: {first_line(error)}") from None
-    for module in network.modules():
-        # In place, torch clamps into new memory and then copies it back.
-        if isinstance(module, torch.nn.Hardtanh):  # ReLU6 is one
-            module.inplace = False
+    relu6.put_in(network)
     return network

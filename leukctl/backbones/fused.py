@@ -7,6 +7,7 @@ MobileNetV2's time, and the one-sided padding of TensorFlow's networks another s
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from leukctl.backbones import relu6
 from leukctl.runtime import cpu_has_bf16, timm, torch
 
 nn = torch.nn
@@ -16,6 +17,7 @@ _Fused = tuple[str, tuple[float, ...]]
 ACTIVATIONS: dict[type[nn.Module], _Fused] = {
     nn.ReLU: ("relu", ()),
     nn.ReLU6: ("hardtanh", (0.0, 6.0)),
+    relu6.ReLU6: ("hardtanh", (0.0, 6.0)),
     nn.SiLU: ("swish", ()),
     nn.Hardswish: ("hardswish", ()),
 }

@@ -187,9 +187,6 @@ def _connected(own: Launch) -> Any:
     """Return the store that all processes share."""
     global _store
     if _store is None:
-        # Optimizers import it at the latest. It keeps the group that there is by then, for ever,
-        # and who has left that group would not be noticed by those who wait for him in it.
-        importlib.import_module("torch.distributed.nn.functional")
         if own.size == own.local_size:  # nothing leaves the machine
             for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
                 os.environ.setdefault(name, "lo0" if sys.platform == "darwin" else "lo")
@@ -219,6 +216,9 @@ def _group(own: Launch, number: int, device: str) -> Iterator[None]:
 
 
 def _join(group: _Group) -> None:
+    # Its functions keep the group that there is when it is imported, as an optimizer does, and keep
+    # it open for ever: whoever waits in it for one that has left would never be told.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if group.device == "cuda" else "gloo",
         store=dist.PrefixStore(_key(group.number, f"group/{group.again}"), _connected(group.own)),

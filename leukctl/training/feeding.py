@@ -1,5 +1,6 @@
 """Loaded bytes → inputs on the device, where a GPU has them ready before it needs them."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,8 +10,6 @@ from numpy.typing import NDArray
 from leukctl import tensors
 from leukctl.runs import BackboneSpec
 from leukctl.runtime import torch
-
-functional = torch.nn.functional
 
 Sent = tuple[torch.Tensor, torch.cuda.Event]
 
@@ -30,14 +29,14 @@ class Loaded:
 
 
 def warps_on(device: torch.device) -> bool:
-    """Tell whether a device warps images itself: threads of the CPU do it while a CPU computes."""
+    """Tell whether a device warps images itself; elsewhere threads of the CPU do it."""
     return device.type == "cuda"
 
 
 def inputs(
     batches: Iterable[Loaded], spec: BackboneSpec, device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Yield each batch, warped, as :func:`leukctl.tensors.normalize` makes it.
+    """Yield each batch normalized as :func:`leukctl.tensors.normalize` does, and warped before.
 
     To a GPU the next batch travels while it computes with this one: as bytes, out of pinned memory,
     in a stream of its own, in which it is warped and normalized too.
@@ -46,7 +45,7 @@ def inputs(
         for batch in batches:
             yield _on(device, batch, spec)
         return
-    stream = torch.cuda.Stream(device)
+    stream = _stream(device)
     under_way: Sent | None = None
     for batch in batches:
         following = _send(batch, spec, device, stream)
@@ -63,25 +62,37 @@ def warped(levels: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
     """Return images (N, 3, H, W) warped bilinearly, float32 with channels_last strides.
 
     Levels are rounded, and what comes into the frame is mirrored from inside it, as
-    :func:`leukctl.training.augment.basic` has both; that reads at 32nds of a pixel, this between.
+    :func:`leukctl.training.augment.basic` has both; a level may differ by one where a value lies
+    between two.
 
     Args:
         back: of :func:`_way_back`, on the same device.
     """
-    grid = functional.affine_grid(back, list(levels.shape), align_corners=True)
-    found = functional.grid_sample(
+    # A product of matrices, as in torch's affine_grid, may be computed in fewer digits on a GPU.
+    y, x = (torch.arange(n, device=back.device, dtype=back.dtype) for n in levels.shape[2:])
+    of_x, of_y, offset = back[:, None, None].unbind(-1)  # (N, 1, 1, 2)
+    grid = x[:, None] * of_x + (y[:, None, None] * of_y + offset)  # (N, H, W, 2)
+    found = torch.nn.functional.grid_sample(
         levels, grid, mode="bilinear", padding_mode="reflection", align_corners=True
     )
     return found.round_().contiguous(memory_format=torch.channels_last)
 
 
 def _way_back(placements: NDArray[np.float64], size: tuple[int, int]) -> torch.Tensor:
-    """Return where each pixel comes from, float32 (N, 2, 3), with both sides of H, W = -1 to 1."""
+    """Return where the pixel at (x, y) comes from, float32 (N, 2, 3) @ (x, y, 1).
+
+    There both are -1 and 1 at the centers of the outermost pixels.
+    """
     height, width = size
-    to_unit = np.array([[2 / max(width - 1, 1), 0, -1], [0, 2 / max(height - 1, 1), -1], [0, 0, 1]])
+    to_unit = np.array([[2 / (width - 1), 0, -1], [0, 2 / (height - 1), -1]])
     whole = np.concatenate([placements, np.tile([[[0.0, 0.0, 1.0]]], (len(placements), 1, 1))], 1)
-    back = to_unit @ np.linalg.inv(whole) @ np.linalg.inv(to_unit)
-    return torch.from_numpy(back[:, :2].astype(np.float32))
+    return torch.from_numpy((to_unit @ np.linalg.inv(whole)).astype(np.float32))
+
+
+@functools.cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the one stream of a device: what memory another had could not be had by it."""
+    return torch.cuda.Stream(device)
 
 
 def _on(device: torch.device, batch: Loaded, spec: BackboneSpec) -> torch.Tensor:

@@ -221,12 +221,12 @@ class Trainer:
             places, partners = mix.partners(rows) if mix else (np.r_[rows], None)
             jobs.append((indices, indices[places], mix, partners))
 
-        warped_there = feeding.warps_on(self.device) and augment.is_a_warp(settings.augment)
+        on_device = feeding.warps_on(self.device) and augment.is_a_warp(settings.augment)
 
         def load(job: Any) -> feeding.Loaded:
             pixels = self.train.store.get(job[1], workers=1)
             draws = (settings.augment, settings.seed, epoch)
-            if warped_there:
+            if on_device:
                 return feeding.Loaded(pixels, augment.placements(job[1], size, *draws))
             return feeding.Loaded(augment.augment_batch(pixels, job[1], *draws))
 
