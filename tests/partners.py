@@ -3,7 +3,7 @@
 from typing import Any
 
 from leukctl import distributed, training
-from leukctl.backbones import Network, standard_cnn
+from leukctl.backbones import Network, relu6, standard_cnn
 from leukctl.distributed import predicting
 from leukctl.errors import LeukctlError
 from leukctl.fusion import sharing
@@ -30,6 +30,7 @@ def network(name: str) -> nn.Module:
         )
     else:
         found = timm.create_model(name, num_classes=4, drop_rate=0.3)
+        relu6.put_in(found)
     return found.double().train().to(memory_format=torch.channels_last)
 
 
