@@ -31,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,10 +243,8 @@ def theirs(folder: Path, weights: str, plan: str) -> Times:
 
 def run_side(side: str, folder: Path, weights: str, plan: str) -> dict[str, float]:
     """Return the seconds of all epochs, the last, a step and processors, and the peak in MiB."""
-    if side in ("theirs", "bare"):
-        times = {"theirs": theirs, "bare": bare}[side](folder, weights, plan)
-    else:
-        times = ours(folder, weights, plan, passes=side == "passes")
+    sides = {"ours": ours, "theirs": theirs, "bare": bare, "passes": partial(ours, passes=True)}
+    times = sides[side](folder, weights, plan)
     assert len(times.epochs) == 1 + PLANS[plan][0]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {**times.figures(), "peak": peak}

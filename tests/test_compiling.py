@@ -1,5 +1,6 @@
 """``--compile``: the same training through compiled features, or a refusal."""
 
+import copy
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from several import MARK, followed, history
 
 from leukctl import cli, distributed, files, runs, runtime
-from leukctl.backbones import standard_cnn
+from leukctl.backbones import relu6, standard_cnn
 from leukctl.cli import training_runs
 from leukctl.runtime import torch
 from leukctl.training import Options, memory
@@ -48,6 +49,18 @@ def arguments(manifest: Path, run: Path, *more: str) -> list[str]:
     given += ["--epochs", "2", "--batch-size", "13", "--augment", "mixup", "--accumulate", "2"]
     given += ["--optimizer", "sgd", "--lr", "0.02", "--device", "cpu"]
     return [*given, "-o", str(run), *more]
+
+
+def test_relu6_is_compiled_whole_and_learns_alike() -> None:
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), relu6.ReLU6(), torch.nn.Conv2d(4, 2, 3)
+    )
+    compiled, images = copy.deepcopy(plain), 4 * torch.randn(3, 3, 9, 9)
+    plain(images).square().sum().backward()
+    torch.compile(compiled, fullgraph=True)(images).square().sum().backward()
+    for one, other in zip(plain.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.skipif(not BF16, reason="no bf16 here")

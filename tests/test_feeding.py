@@ -161,12 +161,18 @@ def test_a_gpu_gets_what_a_cpu_makes() -> None:
     given = [loaded(pixels, text) for text in ("none", "basic") for pixels in drawn(3) + large]
     expected = list(feeding.inputs(given, SPEC, CPU))
     reserved = set()
-    for _ in range(3):
-        for one, found in zip(expected, feeding.inputs(given, SPEC, cuda), strict=True):
-            torch.cuda._sleep(10_000_000)  # a network that computes while the next one is sent
-            later = found + 0.0
-            assert found.device.type == "cuda"
+    for busy in (False, True, True):
+        found = []
+        for place, one in enumerate(feeding.inputs(given, SPEC, cuda)):
+            assert one.device.type == "cuda"
+            if busy:
+                torch.cuda._sleep(10_000_000)  # a network that computes while the next one is sent
+            found.append(one + 0.0)  # and reads what it was given when it gets there
+            with torch.cuda.stream(feeding._stream(cuda)):
+                torch.cuda._sleep(10_000_000 * (place % 2))  # the next one arrives late
+        for one, other in zip(expected, found, strict=True):
             # A level more or less where a value lies between two.
-            assert torch.allclose(later.cpu(), one, atol=1.01 / 255 / min(SPEC.std))
+            assert torch.allclose(other.cpu(), one, atol=1.01 / 255 / min(SPEC.std))
+        del one, other, found
         reserved.add(torch.cuda.memory_reserved())
-    assert len(reserved) == 1  # an epoch takes no more than the one before
+    assert len(reserved) <= 2  # after the first, an epoch takes no more than the one before

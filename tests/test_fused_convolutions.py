@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from test_folding import _unlike_new
 
+from leukctl.backbones import Origin, create
 from leukctl.backbones.folding import fold
 from leukctl.backbones.fused import ACTIVATIONS, FusedConv2d, operator
 from leukctl.runtime import timm, torch
@@ -131,9 +132,9 @@ def test_a_gradient_passes_through() -> None:
 def test_every_activation_that_follows_a_convolution_alone_is_taken_in(
     name: str, count: int
 ) -> None:
-    network = _unlike_new(timm.create_model(name, num_classes=2))
-    fold(network, (64, 64))
-    assert sum(isinstance(module, FusedConv2d) for module in network.modules()) == count
+    for network in (timm.create_model(name, num_classes=2), create(name, Origin())[0]):
+        fold(_unlike_new(network), (64, 64))
+        assert sum(isinstance(module, FusedConv2d) for module in network.modules()) == count
 
 
 class _Parts(nn.Module):

@@ -1,7 +1,7 @@
-"""ReLU6 in place while training, which torch's own is in name alone.
+"""ReLU6 in place while training, with one map kept for the way back where torch keeps two.
 
-Torch's ``hardtanh_`` clamps into new memory and copies that back, and keeps what it clamped for the
-way back, beside what the next convolution keeps. Of MobileNetV2 that was a quarter of the memory.
+Torch's copies what it is about to clamp and keeps the copy, beside the result that the next
+convolution keeps. What is clamped will do: at a limit there is no gradient, as beyond it.
 """
 
 from typing import Any
@@ -10,10 +10,14 @@ from leukctl.runtime import torch
 
 
 class ReLU6(torch.nn.ReLU6):
-    """torch's, of the same values and gradients to the bit."""
+    """torch's, of equal values and gradients.
+
+    While training it overwrites its input; what changes its result in place then is refused by
+    torch on the way back.
+    """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        # The compiler takes no function that changes what it is given.
+        # A compiler decides by itself what is kept.
         if self.training and input.requires_grad and not torch.compiler.is_compiling():
             found: torch.Tensor = _Clamped.apply(input)
             return found
@@ -29,7 +33,6 @@ class _Clamped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        # What was at a limit or beyond is at it now, and has no gradient either way.
         (clamped,) = ctx.saved_tensors
         return torch.ops.aten.hardtanh_backward(gradient, clamped, 0.0, 6.0)
 
@@ -37,6 +40,6 @@ class _Clamped(torch.autograd.Function):
 def put_in(network: torch.nn.Module) -> None:
     """Replace torch's, where a network wants it in place."""
     for parent in [*network.modules()]:
-        for name, module in parent.named_children():
+        for name, module in [*parent._modules.items()]:
             if type(module) is torch.nn.ReLU6 and module.inplace:
                 setattr(parent, name, ReLU6().train(module.training))

@@ -216,8 +216,8 @@ def _group(own: Launch, number: int, device: str) -> Iterator[None]:
 
 
 def _join(group: _Group) -> None:
-    # Its functions keep the group that there is when it is imported, as an optimizer does, and keep
-    # it open for ever: whoever waits in it for one that has left would never be told.
+    # Its functions keep the group that there is when it is imported, which an optimizer does at the
+    # latest, open for ever: whoever waits in it for one that has left would never be told.
     importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if group.device == "cuda" else "gloo",

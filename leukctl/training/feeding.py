@@ -63,7 +63,7 @@ def warped(levels: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
 
     Levels are rounded, and what comes into the frame is mirrored from inside it, as
     :func:`leukctl.training.augment.basic` has both; a level may differ by one where a value lies
-    between two.
+    between two, and by more from OpenCV before its version 5, which reads at 32nds of a pixel.
 
     Args:
         back: of :func:`_way_back`, on the same device.
