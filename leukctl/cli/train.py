@@ -142,7 +142,7 @@ def train(
     torchrun --nproc-per-node N -m leukctl train … divides every batch among N processes, each with
     a GPU or some threads of its own (OMP_NUM_THREADS); images, losses and what is written are those
     of one process but for the last digits. predict and fuse divide their images likewise. Several
-    machines need the images and RUN in folders that all of them see.
+    machines need the images, and --resume needs RUN, in folders that all of them see.
 
     \b
     Names with parameters, and their defaults:
